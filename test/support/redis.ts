@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createClient } from 'redis';
+import { generate } from 'selfsigned';
+
+/** A real redis-server that lives as long as a test wants it to. */
+export interface TestRedis {
+  /** `redis://127.0.0.1:<port>`, or `rediss://...` with TLS. */
+  readonly url: string;
+  readonly port: number;
+  /** File of the certificate to trust (for `NODE_EXTRA_CA_CERTS`); only with TLS. */
+  readonly caFile: string | undefined;
+  /** FLUSHALL: everything is gone, connections stay. */
+  flush(): Promise<void>;
+  /** Cuts the connections of every other client, subscribers included. */
+  disconnectClients(): Promise<void>;
+  /** Stops the process from running (SIGSTOP) without closing anything: a server that hangs. */
+  freeze(): void;
+  thaw(): void;
+  /** Ends the server and removes its files. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/** Options of `startRedis`. */
+export interface TestRedisOptions {
+  /** Listen with TLS only, by a certificate made for 127.0.0.1. */
+  readonly tls?: boolean;
+  /** Listen here instead of on a free port: a server that comes back where another was. */
+  readonly port?: number;
+}
+
+/** Starts a redis-server on 127.0.0.1 without persistence. Rejects with the server's own words when it does not start. */
+export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
+  const directory = await mkdtemp(join(tmpdir(), 'mlcdn-redis-'));
+  const certificate = options.tls === true ? await writeCertificate(directory) : undefined;
+  const port = options.port ?? (await freePort());
+  const server = spawn('redis-server', serverArguments(directory, port, certificate), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const killWithParent = () => server.kill('SIGKILL');
+  process.once('exit', killWithParent);
+  await untilReady(server);
+
+  const url = `${certificate ? 'rediss' : 'redis'}://127.0.0.1:${port}`;
+  const admin = createClient({
+    url,
+    ...(certificate ? { socket: { tls: true as const, ca: certificate.pem } } : {}),
+    disableOfflineQueue: true,
+  });
+  // The server goes away under this client in every test; its commands still reject.
+  admin.on('error', () => undefined);
+  await admin.connect();
+
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    admin.destroy();
+    process.removeListener('exit', killWithParent);
+    if (server.exitCode === null && server.signalCode === null) {
+      const exited = once(server, 'exit');
+      server.kill('SIGKILL');
+      await exited;
+    }
+    await rm(directory, { recursive: true, force: true });
+  };
+  return {
+    url,
+    port,
+    caFile: certificate?.certificateFile,
+    flush: async () => void (await admin.flushAll()),
+    disconnectClients: async () => {
+      await admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
+      await admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']);
+    },
+    freeze: () => void server.kill('SIGSTOP'),
+    thaw: () => void server.kill('SIGCONT'),
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+interface Certificate {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly pem: string;
+}
+
+async function writeCertificate(directory: string): Promise<Certificate> {
+  const made = await generate([{ name: 'commonName', value: '127.0.0.1' }], {
+    keySize: 2048,
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+    ],
+  });
+  const certificateFile = join(directory, 'redis.crt');
+  const keyFile = join(directory, 'redis.key');
+  await writeFile(certificateFile, made.cert);
+  await writeFile(keyFile, made.private, { mode: 0o600 });
+  return { certificateFile, keyFile, pem: made.cert };
+}
+
+function serverArguments(directory: string, port: number, certificate: Certificate | undefined): string[] {
+  const listener = certificate
+    ? ['--port', '0', '--tls-port', `${port}`, '--tls-auth-clients', 'no']
+        .concat(['--tls-cert-file', certificate.certificateFile])
+        .concat(['--tls-key-file', certificate.keyFile])
+        .concat(['--tls-ca-cert-file', certificate.certificateFile])
+    : ['--port', `${port}`];
+  return ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory, ...listener];
+}
+
+async function untilReady(server: ChildProcess): Promise<void> {
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    server.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      if (said.includes('Ready to accept connections')) resolve();
+    });
+    server.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    server.once('error', reject);
+    server.once('exit', (code) => reject(new Error(`redis-server ended with code ${code} at start:\n${said}`)));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('the free port has no number');
+  return address.port;
+}
