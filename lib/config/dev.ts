@@ -1,0 +1,25 @@
+import type { EnvironmentDocument } from './schema';
+
+/** One region, smallest sizes: for trying changes out. The account is AWS's documentation example. */
+export const dev: EnvironmentDocument = {
+  name: 'dev',
+  account: '111122223333',
+  domain: { name: 'cdn.dev.example.com', hostedZoneId: 'Z0DEVEXAMPLE00000000' },
+  regions: [{ region: 'us-east-1' }],
+  edge: {
+    cpu: 512,
+    memoryMiB: 1024,
+    desiredCount: 1,
+    maxCount: 2,
+    memoryCacheBytes: 128 * 1024 ** 2,
+    diskCacheBytes: 4 * 1024 ** 3,
+    ephemeralStorageGiB: 21,
+  },
+  cache: { nodeType: 'cache.t4g.micro', replicas: 0 },
+  natGateways: 1,
+  defaultModel: 'ranker',
+  channelPollSeconds: 15,
+  logLevel: 'debug',
+  logRetentionDays: 7,
+  models: { noncurrentDays: 7, retain: false, replicationTimeControl: false },
+};

@@ -1,0 +1,204 @@
+import { z } from 'zod';
+import { ModelName } from '../core/model-name';
+import { AWS_REGIONS, type RegionCode } from '../core/regions';
+import { FARGATE_CPU_UNITS, fargateMemorySizes } from './fargate';
+import { nearestNames } from './nearest-names';
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+/** Share of a task's memory that the memory tier may take; the rest is for Node, ONNX Runtime and the models. */
+const MEMORY_CACHE_SHARE = 0.5;
+
+/** Disk that Fargate's image layers, model downloads and the file system itself need beside the disk tier. */
+const DISK_RESERVE_GIB = 8;
+
+const KNOWN_REGIONS = Object.keys(AWS_REGIONS);
+
+/** Days that CloudWatch Logs can keep events. Source: PutRetentionPolicy in the CloudWatch Logs API reference. */
+const LOG_RETENTION_DAYS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+function quoted(value: unknown): string {
+  return JSON.stringify(value) ?? 'nothing';
+}
+
+const Region = z.custom<RegionCode>((value) => typeof value === 'string' && value in AWS_REGIONS, {
+  error: ({ input }) =>
+    `${quoted(input)} is not a commercial AWS region; nearest names: ${nearestNames(String(input), KNOWN_REGIONS).join(', ')}`,
+});
+
+function oneOf(allowed: readonly number[]) {
+  return z.number().refine((value) => allowed.includes(value), {
+    error: ({ input }) => `${quoted(input)} must be one of ${allowed.join(', ')}`,
+  });
+}
+
+function wholeBetween(min: number, max: number) {
+  const error = ({ input }: { input?: unknown }) => `${quoted(input)} must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+function matching(pattern: RegExp, meaning: string) {
+  const error = ({ input }: { input?: unknown }) => `${quoted(input)} must be ${meaning}`;
+  return z.string({ error }).regex(pattern, { error });
+}
+
+/** Size of one region's edge service. */
+const EdgeSizes = z.strictObject({
+  /** CPU units of a task; 1024 is one vCPU. The service runs one process per vCPU. */
+  cpu: oneOf(FARGATE_CPU_UNITS),
+  memoryMiB: z.int().positive(),
+  /** Tasks at rest. */
+  desiredCount: wholeBetween(1, 1000),
+  /** Tasks under full load. */
+  maxCount: wholeBetween(1, 1000),
+  /** Budget of the memory tier of one task. */
+  memoryCacheBytes: wholeBetween(MIB, 60 * GIB),
+  /** Budget of the disk tier of one task. */
+  diskCacheBytes: wholeBetween(MIB, 190 * GIB),
+  /** Disk of one task. Fargate gives 20 GiB to every task and takes 21-200 when asked for more. */
+  ephemeralStorageGiB: wholeBetween(21, 200),
+});
+
+/** Size of one region's Valkey. */
+const CacheSizes = z.strictObject({
+  nodeType: matching(
+    /^cache\.[a-z]\d[a-z]{0,3}\.(micro|small|medium|large|(\d{1,2})?xlarge)$/,
+    'an ElastiCache node type such as cache.t4g.micro or cache.r7g.large',
+  ),
+  /** Read replicas beside the primary; with at least one, a failed primary is replaced by a replica. */
+  replicas: wholeBetween(0, 5),
+});
+
+const RegionRow = z.strictObject({
+  region: Region,
+  edge: EdgeSizes.partial().default({}),
+  cache: CacheSizes.partial().default({}),
+  /**
+   * Managed prefix list `com.amazonaws.global.cloudfront.origin-facing` of this region. When given, the load balancer
+   * takes connections from CloudFront only. It weighs 55 of a security group's 60 rules.
+   */
+  cloudFrontPrefixListId: matching(/^pl-[0-9a-f]{8,17}$/, 'a prefix list id such as pl-3b927c52').optional(),
+});
+
+/** What an environment's document may say. Sizes hold for every region; a region's row overrides them field by field. */
+const Document = z.strictObject({
+  name: z.enum(['dev', 'staging', 'prod', 'local']),
+  account: matching(/^\d{12}$/, 'a twelve-digit AWS account id'),
+  domain: z.strictObject({
+    /** Name that viewers call. */
+    name: matching(
+      /^(?=.{1,240}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/,
+      'a lower-case DNS name with at least two labels, such as cdn.example.com',
+    ),
+    /** Public hosted zone that holds the name. */
+    hostedZoneId: matching(/^Z[A-Z0-9]{1,31}$/, 'a Route 53 hosted zone id such as Z0123456789ABCDEFGHIJ'),
+  }),
+  /** Where the primary model bucket lives; the first region unless said. */
+  homeRegion: Region.optional(),
+  regions: z.array(RegionRow).min(1, { error: 'must name at least one region' }),
+  edge: EdgeSizes,
+  cache: CacheSizes,
+  /** NAT gateways of a region: 1 is the cheapest, 2 survives the loss of an availability zone. */
+  natGateways: wholeBetween(1, 2),
+  /** HTTP origin behind the paths that are neither predictions nor artifacts. */
+  originUrl: z
+    .url({ protocol: /^https?$/, error: ({ input }) => `${quoted(input)} must be an http or https URL` })
+    .optional(),
+  /** Model that answers when a request names none. */
+  defaultModel: ModelName,
+  /** Longest time until a task notices a moved channel when the message about it was lost, seconds. */
+  channelPollSeconds: wholeBetween(1, 3600),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']),
+  logRetentionDays: oneOf(LOG_RETENTION_DAYS),
+  models: z.strictObject({
+    /** Days that overwritten and deleted objects stay recoverable. */
+    noncurrentDays: wholeBetween(1, 3650),
+    /** Keeps buckets and their objects when the stack is deleted. */
+    retain: z.boolean(),
+    /** Pays for S3 Replication Time Control: 99.99 % of objects within 15 minutes, by contract. */
+    replicationTimeControl: z.boolean(),
+  }),
+});
+
+/** What a document may say, before defaults and overrides are worked in. */
+export type EnvironmentDocument = z.input<typeof Document>;
+type ParsedDocument = z.output<typeof Document>;
+type Sizes = Pick<ParsedDocument, 'edge' | 'cache'>;
+
+function withOverrides<T extends object>(sizes: T, overrides: { readonly [K in keyof T]?: T[K] | undefined }): T {
+  const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
+  return { ...sizes, ...Object.fromEntries(given) };
+}
+
+function sizesOf(document: ParsedDocument, row: ParsedDocument['regions'][number]): Sizes {
+  return { edge: withOverrides(document.edge, row.edge), cache: withOverrides(document.cache, row.cache) };
+}
+
+type Report = (path: readonly (string | number)[], message: string) => void;
+
+function checkSizes({ edge }: Sizes, report: Report): void {
+  const memorySizes = fargateMemorySizes(edge.cpu);
+  if (!memorySizes.includes(edge.memoryMiB)) {
+    report(
+      ['edge', 'memoryMiB'],
+      `${edge.memoryMiB} is not offered by Fargate with cpu ${edge.cpu}; allowed: ${memorySizes.join(', ')}`,
+    );
+  }
+  if (edge.maxCount < edge.desiredCount) {
+    report(['edge', 'maxCount'], `${edge.maxCount} must be at least desiredCount (${edge.desiredCount})`);
+  }
+  const memoryBudget = edge.memoryMiB * MIB * MEMORY_CACHE_SHARE;
+  if (edge.memoryCacheBytes > memoryBudget) {
+    report(
+      ['edge', 'memoryCacheBytes'],
+      `${edge.memoryCacheBytes} must be at most half of the task's memory (${memoryBudget})`,
+    );
+  }
+  const diskBudget = (edge.ephemeralStorageGiB - DISK_RESERVE_GIB) * GIB;
+  if (edge.diskCacheBytes > diskBudget) {
+    report(
+      ['edge', 'diskCacheBytes'],
+      `${edge.diskCacheBytes} must leave ${DISK_RESERVE_GIB} GiB of ephemeralStorageGiB (${edge.ephemeralStorageGiB}) free: at most ${diskBudget}`,
+    );
+  }
+}
+
+function checkRegions(document: ParsedDocument, report: Report): void {
+  const regions = document.regions.map((row) => row.region);
+  regions.forEach((region, index) => {
+    const first = regions.indexOf(region);
+    if (first !== index) report(['regions', index, 'region'], `"${region}" is already named by regions[${first}]`);
+  });
+  if (document.homeRegion && !regions.includes(document.homeRegion)) {
+    report(['homeRegion'], `"${document.homeRegion}" must be one of the environment's regions: ${regions.join(', ')}`);
+  }
+}
+
+function checkDocument(document: ParsedDocument, context: z.core.$RefinementCtx<ParsedDocument>): void {
+  const report: Report = (path, message) => context.addIssue({ code: 'custom', path: [...path], message });
+  checkRegions(document, report);
+  checkSizes(document, report);
+  document.regions.forEach((row, index) => {
+    const overridden = Object.keys(row.edge).length > 0;
+    if (overridden) checkSizes(sizesOf(document, row), (path, message) => report(['regions', index, ...path], message));
+  });
+}
+
+function resolve(document: ParsedDocument) {
+  const regions = document.regions.map((row) => ({ ...row, ...sizesOf(document, row) }));
+  const homeRegion = document.homeRegion ?? regions[0]?.region;
+  if (!homeRegion) throw new Error('an environment without regions passed its own schema');
+  return { ...document, homeRegion, regions };
+}
+
+/** Validates an environment's document and works its overrides in. */
+export const EnvironmentSchema = Document.superRefine(checkDocument).transform(resolve);
+
+/** One environment, complete: every region carries its own sizes. */
+export type EnvironmentConfig = z.output<typeof EnvironmentSchema>;
+export type EnvironmentName = EnvironmentConfig['name'];
+/** One region of an environment with the sizes that hold there. */
+export type RegionConfig = EnvironmentConfig['regions'][number];

@@ -1,0 +1,25 @@
+import type { EnvironmentDocument } from './schema';
+
+/** As prod, on two continents and smaller. The account is AWS's documentation example. */
+export const staging: EnvironmentDocument = {
+  name: 'staging',
+  account: '444455556666',
+  domain: { name: 'cdn.staging.example.com', hostedZoneId: 'Z0STAGINGEXAMPLE0000' },
+  regions: [{ region: 'us-east-1' }, { region: 'eu-west-1' }],
+  edge: {
+    cpu: 1024,
+    memoryMiB: 2048,
+    desiredCount: 2,
+    maxCount: 4,
+    memoryCacheBytes: 512 * 1024 ** 2,
+    diskCacheBytes: 10 * 1024 ** 3,
+    ephemeralStorageGiB: 30,
+  },
+  cache: { nodeType: 'cache.t4g.small', replicas: 1 },
+  natGateways: 1,
+  defaultModel: 'ranker',
+  channelPollSeconds: 30,
+  logLevel: 'info',
+  logRetentionDays: 30,
+  models: { noncurrentDays: 30, retain: false, replicationTimeControl: false },
+};
