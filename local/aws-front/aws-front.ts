@@ -47,13 +47,15 @@ export class AwsFront {
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const scope = credentialScope(request);
     if (!scope) {
-      return refuse(response, 403, 'MissingAuthenticationToken', 'sign the request with AWS Signature Version 4 or 4A');
+      refuse(response, 403, 'MissingAuthenticationToken', 'sign the request with AWS Signature Version 4 or 4A');
+      return;
     }
     const { service, region, accessKeyId } = scope;
     const api = this.apis.get(service);
     if (!api) {
       const known = [...this.apis.keys()].sort().join(', ');
-      return refuse(response, 501, 'NotImplemented', `no stand-in for the AWS service ${service}; there are: ${known}`);
+      refuse(response, 501, 'NotImplemented', `no stand-in for the AWS service ${service}; there are: ${known}`);
+      return;
     }
     try {
       await api.handle(request, response, { region, accessKeyId, account: this.options.account });

@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../engine/free-port';
+import type { Platform } from '../engine/platform';
+import type { Exit, ManagedProcess } from '../engine/processes';
+import { containerEnvironment } from './container-environment';
+import { localCommand } from './dockerfile';
+import type { TaskBlueprint } from './task-blueprint';
+
+export type TaskStatus = 'PENDING' | 'RUNNING' | 'DEACTIVATING' | 'STOPPING' | 'STOPPED';
+
+/**
+ * A container must have run this long to be restarted in place; one that ends sooner ends its task. AWS's period is at
+ * least 60 s; it is short here so that a restart can be watched.
+ */
+const RESTART_ATTEMPT_PERIOD_MS = 1_000;
+
+interface TaskEvents {
+  stopped: [];
+}
+
+/** One running copy of a task definition: a child process with its own port and its own volumes. */
+export class Task extends EventEmitter<TaskEvents> {
+  readonly id = randomBytes(16).toString('hex');
+  readonly createdAt = new Date();
+  status: TaskStatus = 'PENDING';
+  stoppedReason = '';
+  restartCount = 0;
+  hostPort = 0;
+  private process: ManagedProcess | undefined;
+  private readonly volumeDirectory: string;
+  private readonly logFile: string;
+
+  constructor(
+    readonly blueprint: TaskBlueprint,
+    readonly arn: (id: string) => string,
+    private readonly platform: Platform,
+    private readonly metadataUri: (id: string) => string,
+  ) {
+    super();
+    this.volumeDirectory = join(platform.stateDirectory, 'tasks', this.id);
+    this.logFile = platform.logFile(`${blueprint.family}-${blueprint.region}-${this.id.slice(0, 8)}`);
+  }
+
+  /** Process id of the container, `undefined` while it does not run. */
+  get pid(): number | undefined {
+    return this.process?.pid;
+  }
+
+  /** Starts the container; resolves when the process runs, not when it is healthy. */
+  async start(): Promise<void> {
+    for (const { volume } of this.blueprint.container.mounts) {
+      mkdirSync(join(this.volumeDirectory, volume), { recursive: true });
+    }
+    this.hostPort = await freePort();
+    if (this.isStopping) this.finish();
+    else void this.keepRunning();
+  }
+
+  /** SIGTERM, then SIGKILL after the task definition's stop timeout or `graceMs`; resolves when nothing of the task is left. */
+  async stop(reason: string, graceMs = this.blueprint.container.stopTimeoutMs): Promise<void> {
+    if (this.status === 'STOPPED') return;
+    const stopped = once(this, 'stopped');
+    if (!this.isStopping) {
+      this.status = 'STOPPING';
+      this.stoppedReason = reason;
+      await this.process?.stop(graceMs);
+    }
+    await stopped;
+  }
+
+  /** The end of the container's log, for error messages. */
+  lastWords(): string {
+    try {
+      return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-3).join(' | ');
+    } catch {
+      return `no output in ${this.logFile}`;
+    }
+  }
+
+  private get isStopping(): boolean {
+    return this.status === 'STOPPING';
+  }
+
+  private async keepRunning(): Promise<void> {
+    this.status = 'RUNNING';
+    for (;;) {
+      const startedAt = performance.now();
+      const exit = await this.runOnce();
+      if (this.isStopping) break;
+      const ranMs = performance.now() - startedAt;
+      if (!this.mayRestart(exit, ranMs)) {
+        this.stoppedReason = `Essential container in task exited (${describe(exit)}): ${this.lastWords()}`;
+        break;
+      }
+      this.restartCount += 1;
+      this.platform.log(`${this.blueprint.family} ${this.id.slice(0, 8)}: ${describe(exit)}, restarted in place`);
+    }
+    this.finish();
+  }
+
+  private finish(): void {
+    this.status = 'STOPPED';
+    rmSync(this.volumeDirectory, { recursive: true, force: true });
+    this.emit('stopped');
+  }
+
+  private async runOnce(): Promise<Exit> {
+    const { container, region } = this.blueprint;
+    const { entrypoint, command, workingDirectory } = container.start;
+    const [program = '', ...args] = localCommand([...entrypoint, ...command], workingDirectory, container.directory);
+    const place = {
+      hostPort: this.hostPort,
+      volumeDirectory: this.volumeDirectory,
+      metadataUri: this.metadataUri(this.id),
+    };
+    this.process = this.platform.processes.start({
+      command: program,
+      args,
+      cwd: container.directory,
+      env: containerEnvironment(this.blueprint, place, this.platform.childEnvironment(region)),
+      logFile: this.logFile,
+    });
+    const exit = await this.process.exited;
+    this.process = undefined;
+    return exit;
+  }
+
+  private mayRestart(exit: Exit, ranMs: number): boolean {
+    const { enabled, ignoredExitCodes } = this.blueprint.container.restart;
+    const ignored = exit.code !== null && ignoredExitCodes.includes(exit.code);
+    return enabled && !exit.error && !ignored && ranMs >= RESTART_ATTEMPT_PERIOD_MS;
+  }
+}
+
+/** Pause before the `attempt`-th replacement of a task that ended too soon, so that a broken image does not spin. */
+export async function replacementPause(attempt: number): Promise<void> {
+  await delay(Math.min(5_000, 250 * 2 ** attempt), undefined, { ref: false });
+}
+
+function describe({ code, signal, error }: Exit): string {
+  if (error) return error.message;
+  return signal ? `signal ${signal}` : `exit code ${code}`;
+}

@@ -1,0 +1,98 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type LocalServer, serveLocally } from '../engine/http-server';
+import type { ListenerAction } from './listener-rules';
+import { answerPlain, forward, targetAgent } from './reverse-proxy';
+import type { TargetGroup } from './target-group';
+
+export interface ListenerOptions {
+  readonly protocol: 'HTTP' | 'HTTPS';
+  /** Port in the template; the listener itself has any free port of this machine. */
+  readonly port: number;
+  readonly certificateNames: readonly string[];
+  readonly defaultAction: ListenerAction;
+}
+
+interface Rule {
+  readonly priority: number;
+  readonly matches: (request: IncomingMessage) => boolean;
+  readonly action: ListenerAction;
+}
+
+/** A listener of a load balancer: a reverse proxy on 127.0.0.1. */
+export class Listener {
+  private readonly agent = targetAgent();
+  private readonly rules: Rule[] = [];
+  private server: LocalServer | undefined;
+
+  constructor(
+    readonly options: ListenerOptions,
+    private readonly idleTimeoutMs: number,
+    private readonly targetGroup: (arn: string) => TargetGroup,
+  ) {}
+
+  get url(): string {
+    if (!this.server) throw new Error('the listener is not open');
+    return this.server.url;
+  }
+
+  /** Every target group that this listener may forward to. */
+  get targetGroups(): TargetGroup[] {
+    const actions = [this.options.defaultAction, ...this.rules.map(({ action }) => action)];
+    return actions.flatMap((action) => (action.kind === 'forward' ? [this.targetGroup(action.targetGroupArn)] : []));
+  }
+
+  async open(): Promise<void> {
+    this.server = await serveLocally((request, response) => this.handle(request, response));
+  }
+
+  addRule(rule: Rule): void {
+    this.rules.push(rule);
+    this.rules.sort((a, b) => a.priority - b.priority);
+  }
+
+  async close(): Promise<void> {
+    await this.server?.close();
+    this.agent.destroy();
+  }
+
+  private handle(request: IncomingMessage, response: ServerResponse): void {
+    const action = this.rules.find((rule) => rule.matches(request))?.action ?? this.options.defaultAction;
+    if (action.kind === 'forward') {
+      forward(request, response, this.targetGroup(action.targetGroupArn), {
+        agent: this.agent,
+        idleTimeoutMs: this.idleTimeoutMs,
+        protocol: this.options.protocol === 'HTTPS' ? 'https' : 'http',
+        listenerPort: this.options.port,
+      });
+    } else if (action.body === '') {
+      answerPlain(response, action.status, '');
+    } else {
+      response.writeHead(action.status, { server: 'awselb/2.0', 'content-type': action.contentType });
+      response.end(action.body);
+    }
+  }
+}
+
+/** A load balancer: a DNS name with listeners behind it. */
+export class LoadBalancer {
+  readonly listeners: Listener[] = [];
+
+  constructor(
+    readonly arn: string,
+    readonly dnsName: string,
+    readonly region: string,
+    /** Idle timeout of connections, ms. */
+    readonly idleTimeoutMs: number,
+  ) {}
+
+  /** The listener a browser or CloudFront would reach over HTTPS, or the only one there is. */
+  get mainListener(): Listener | undefined {
+    return this.listeners.find(({ options }) => options.protocol === 'HTTPS') ?? this.listeners[0];
+  }
+
+  /** Route 53's view of an alias with target health: every target group has a healthy target, and there is one. */
+  get isHealthy(): boolean {
+    const groups = this.listeners.flatMap((listener) => listener.targetGroups);
+    return groups.length > 0 && groups.every((group) => group.hasHealthyTarget);
+  }
+}

@@ -1,0 +1,158 @@
+import { EventEmitter } from 'node:events';
+import { type HealthCheck, isHealthy } from './health-check';
+
+export type TargetState = 'initial' | 'healthy' | 'unhealthy' | 'draining';
+
+/** One registered target and what is going on with it. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly state: TargetState;
+}
+
+interface RegisteredTarget {
+  readonly host: string;
+  readonly port: number;
+  state: TargetState;
+  /** Consecutive check results equal to the last one. */
+  streak: number;
+  inFlight: number;
+  readonly checking: AbortController;
+  timer?: NodeJS.Timeout;
+  drained?: () => void;
+}
+
+export interface TargetGroupOptions {
+  readonly arn: string;
+  readonly healthCheck: HealthCheck;
+  /** Longest wait for requests under way when a target leaves, ms. */
+  readonly deregistrationDelayMs: number;
+}
+
+interface TargetGroupEvents {
+  health: [target: Target];
+}
+
+/**
+ * Targets of a load balancer with active health checks.
+ *
+ * Rules of Elastic Load Balancing: a new target is healthy after one passed check; later changes need as many
+ * consecutive results as the thresholds say; when no target is healthy, requests go to the unhealthy ones (fail open).
+ */
+export class TargetGroup extends EventEmitter<TargetGroupEvents> {
+  private readonly targets = new Map<string, RegisteredTarget>();
+  private turn = 0;
+
+  constructor(private readonly options: TargetGroupOptions) {
+    super();
+  }
+
+  get arn(): string {
+    return this.options.arn;
+  }
+
+  /** Whether at least one target is healthy; what an alias record with `EvaluateTargetHealth` asks. */
+  get hasHealthyTarget(): boolean {
+    return [...this.targets.values()].some(({ state }) => state === 'healthy');
+  }
+
+  list(): readonly Target[] {
+    return [...this.targets.values()].map(({ host, port, state }) => ({ host, port, state }));
+  }
+
+  stateOf(host: string, port: number): TargetState | undefined {
+    return this.targets.get(`${host}:${port}`)?.state;
+  }
+
+  /** Adds a target and begins to check it at once. */
+  register(host: string, port: number): void {
+    const key = `${host}:${port}`;
+    if (this.targets.has(key)) throw new Error(`target ${key} is registered already`);
+    const target: RegisteredTarget = {
+      host,
+      port,
+      state: 'initial',
+      streak: 0,
+      inFlight: 0,
+      checking: new AbortController(),
+    };
+    this.targets.set(key, target);
+    void this.checkRepeatedly(target);
+  }
+
+  /** Takes a target out: no new requests; resolves when those under way have ended or the deregistration delay is over. */
+  async deregister(host: string, port: number): Promise<void> {
+    const key = `${host}:${port}`;
+    const target = this.targets.get(key);
+    if (!target) return;
+    target.checking.abort();
+    clearTimeout(target.timer);
+    target.state = 'draining';
+    if (target.inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        const limit = setTimeout(resolve, this.options.deregistrationDelayMs);
+        target.drained = () => {
+          clearTimeout(limit);
+          resolve();
+        };
+      });
+    }
+    this.targets.delete(key);
+  }
+
+  /** Chooses the next target in turn. `release` must be called once when the request has ended. */
+  acquire(): { readonly host: string; readonly port: number; release(): void } | undefined {
+    const inState = (state: TargetState) => [...this.targets.values()].filter((target) => target.state === state);
+    const healthy = inState('healthy');
+    const eligible = healthy.length > 0 ? healthy : inState('unhealthy');
+    const target = eligible[this.turn++ % eligible.length];
+    if (!target) return undefined;
+    target.inFlight += 1;
+    return {
+      host: target.host,
+      port: target.port,
+      release: () => {
+        target.inFlight -= 1;
+        if (target.inFlight === 0) target.drained?.();
+      },
+    };
+  }
+
+  /** Ends all checks. */
+  close(): void {
+    for (const target of this.targets.values()) {
+      target.checking.abort();
+      clearTimeout(target.timer);
+    }
+    this.targets.clear();
+  }
+
+  private async checkRepeatedly(target: RegisteredTarget): Promise<void> {
+    const { healthCheck } = this.options;
+    const passed = await isHealthy(`http://${target.host}:${target.port}`, healthCheck, target.checking.signal);
+    if (target.checking.signal.aborted) return;
+    this.applyResult(target, passed);
+    // A new target is asked often, so that it serves as soon as it can; afterwards at the template's interval.
+    const pause = target.state === 'initial' ? Math.min(healthCheck.intervalMs, 250) : healthCheck.intervalMs;
+    target.timer = setTimeout(() => void this.checkRepeatedly(target), pause);
+    target.timer.unref();
+  }
+
+  private applyResult(target: RegisteredTarget, passed: boolean): void {
+    const { healthyThreshold, unhealthyThreshold } = this.options.healthCheck;
+    if (target.state === 'initial') {
+      if (passed) this.change(target, 'healthy');
+      return;
+    }
+    const agrees = passed === (target.state === 'healthy');
+    target.streak = agrees ? 0 : target.streak + 1;
+    if (!passed && target.streak >= unhealthyThreshold) this.change(target, 'unhealthy');
+    if (passed && target.state === 'unhealthy' && target.streak >= healthyThreshold) this.change(target, 'healthy');
+  }
+
+  private change(target: RegisteredTarget, state: TargetState): void {
+    target.state = state;
+    target.streak = 0;
+    this.emit('health', { host: target.host, port: target.port, state });
+  }
+}
