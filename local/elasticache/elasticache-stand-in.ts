@@ -59,6 +59,7 @@ const INERT_GROUP_PROPERTIES = [
   'NetworkType',
   'NotificationTopicArn',
   'NumCacheClusters',
+  'Port',
   'PreferredMaintenanceWindow',
   'ReplicasPerNodeGroup',
   'SecurityGroupIds',

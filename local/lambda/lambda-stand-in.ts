@@ -1,0 +1,167 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { physicalName } from '../engine/physical-name';
+import type { Platform } from '../engine/platform';
+import { parseProperties } from '../engine/properties';
+import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
+import type { Queues } from '../sns/queues';
+import { lambdaApi } from './lambda-api';
+import { LambdaFunction } from './lambda-function';
+
+const FunctionProperties = z.object({
+  FunctionName: z.string().optional(),
+  Code: z.union([z.object({ S3Bucket: z.string(), S3Key: z.string() }), z.strictObject({ ZipFile: z.string() })]),
+  Handler: z.string().regex(/^.+\.[^.]+$/, { error: 'Handler must be <file>.<export>' }),
+  Runtime: z.string().startsWith('nodejs', { error: 'only Node.js runtimes are run here' }),
+  Timeout: z.coerce.number().int().positive().default(3),
+  MemorySize: z.coerce.number().int().default(128),
+  Environment: z.object({ Variables: z.record(z.string(), z.coerce.string()) }).default({ Variables: {} }),
+  DeadLetterConfig: z.object({ TargetArn: z.string() }).optional(),
+});
+
+const INERT_FUNCTION_PROPERTIES = [
+  'Architectures',
+  'Description',
+  'EphemeralStorage',
+  'KmsKeyArn',
+  'LoggingConfig',
+  'RecursiveLoop',
+  'ReservedConcurrentExecutions',
+  'Role',
+  'RuntimeManagementConfig',
+  'TracingConfig',
+  'VpcConfig',
+];
+
+const EventInvokeConfig = z.object({
+  FunctionName: z.string(),
+  Qualifier: z.literal('$LATEST'),
+  MaximumRetryAttempts: z.coerce.number().int().min(0).max(2).default(2),
+  DestinationConfig: z.strictObject({ OnFailure: z.object({ Destination: z.string() }) }).optional(),
+});
+
+const Permission = z.object({
+  FunctionName: z.string(),
+  Action: z.string(),
+  Principal: z.string(),
+  SourceArn: z.string().optional(),
+  SourceAccount: z.string().optional(),
+});
+
+/** Lambda: each function is a child process that runs the handler of the bundled asset. */
+export class LambdaStandIn {
+  private readonly functions = new Map<string, LambdaFunction>();
+  private readonly permissions: { functionArn: string; permission: z.infer<typeof Permission> }[] = [];
+
+  constructor(
+    private readonly platform: Platform,
+    private readonly queues: Queues,
+  ) {}
+
+  readonly modules: readonly ResourceModule[] = [
+    { type: 'AWS::Lambda::Function', start: async (resource) => this.startFunction(resource) },
+    { type: 'AWS::Lambda::EventInvokeConfig', start: async (resource) => this.startEventInvokeConfig(resource) },
+    { type: 'AWS::Lambda::Permission', start: async (resource) => this.startPermission(resource) },
+  ];
+
+  readonly api: AwsApi = lambdaApi((nameOrArn, region) => this.find(nameOrArn, region));
+
+  /** Function by name or (partial, qualified) ARN. */
+  find(nameOrArn: string, region: string): LambdaFunction | undefined {
+    const [, arnRegion, arnName] = /^(?:arn:aws:lambda:([^:]+):)?(?:[^:]*:)?function:([^:]+)/.exec(nameOrArn) ?? [];
+    const name = arnName ?? nameOrArn.split(':', 1)[0];
+    return [...this.functions.values()].find(
+      ({ options }) => options.name === name && options.region === (arnRegion ?? region),
+    );
+  }
+
+  /** Whether the function's resource policy lets `principal` invoke it on behalf of `sourceArn`. */
+  permits(functionArn: string, principal: string, sourceArn: string): boolean {
+    return this.permissions.some(({ functionArn: allowed, permission }) => {
+      const { Action, Principal, SourceArn, SourceAccount } = permission;
+      const accountMatches = SourceAccount === undefined || sourceArn.split(':')[4] === SourceAccount;
+      const arnMatches = SourceArn === undefined || arnPattern(SourceArn).test(sourceArn);
+      const actionMatches = ['lambda:InvokeFunction', 'lambda:*'].includes(Action);
+      return allowed === functionArn && Principal === principal && actionMatches && accountMatches && arnMatches;
+    });
+  }
+
+  private startFunction(resource: Resource): Running {
+    const properties = parseProperties(resource, FunctionProperties, INERT_FUNCTION_PROPERTIES);
+    const name = properties.FunctionName ?? physicalName(resource);
+    const arn = `arn:aws:lambda:${resource.region}:${resource.account}:function:${name}`;
+    const lambda = new LambdaFunction(
+      {
+        ...{ name, arn, region: resource.region, handler: properties.Handler },
+        directory: this.codeDirectory(resource, properties.Code, name),
+        timeoutMs: properties.Timeout * 1000,
+        memoryMegabytes: properties.MemorySize,
+        environment: properties.Environment.Variables,
+      },
+      this.platform,
+    );
+    const deadLetters = properties.DeadLetterConfig?.TargetArn;
+    if (deadLetters) this.onFailureSendTo(lambda, deadLetters, 2);
+    this.functions.set(arn, lambda);
+    return {
+      ref: name,
+      attributes: { Arn: arn },
+      stop: async () => {
+        this.functions.delete(arn);
+        await lambda.close();
+      },
+    };
+  }
+
+  private codeDirectory(resource: Resource, code: z.infer<typeof FunctionProperties>['Code'], name: string): string {
+    if ('S3Key' in code) return resource.assets.fileByObjectKey(code.S3Key);
+    const directory = join(this.platform.stateDirectory, 'lambda', `${name}-${resource.region}`);
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, 'index.js'), code.ZipFile);
+    return directory;
+  }
+
+  private startEventInvokeConfig(resource: Resource): Running {
+    const properties = parseProperties(resource, EventInvokeConfig, ['MaximumEventAgeInSeconds']);
+    const lambda = this.required(properties.FunctionName, resource.region);
+    const destination = properties.DestinationConfig?.OnFailure.Destination;
+    if (destination) this.onFailureSendTo(lambda, destination, properties.MaximumRetryAttempts);
+    else lambda.asyncPolicy = { ...lambda.asyncPolicy, retries: properties.MaximumRetryAttempts };
+    return { ref: physicalName(resource) };
+  }
+
+  private startPermission(resource: Resource): Running {
+    const permission = parseProperties(resource, Permission, [
+      'FunctionUrlAuthType',
+      'InvokedViaFunctionUrl',
+      'PrincipalOrgID',
+    ]);
+    const functionArn = this.required(permission.FunctionName, resource.region).options.arn;
+    this.permissions.push({ functionArn, permission });
+    return { ref: physicalName(resource) };
+  }
+
+  private onFailureSendTo(lambda: LambdaFunction, queueArn: string, retries: number): void {
+    const queue = this.queues.required(queueArn);
+    lambda.asyncPolicy = {
+      retries,
+      onFailure: (event, result) =>
+        queue.send(event, { ErrorMessage: result.payload, FunctionArn: lambda.options.arn }),
+    };
+  }
+
+  private required(nameOrArn: string, region: string): LambdaFunction {
+    const lambda = this.find(nameOrArn, region);
+    if (!lambda) throw new Error(`FunctionName: there is no function ${nameOrArn} in ${region}`);
+    return lambda;
+  }
+}
+
+function arnPattern(pattern: string): RegExp {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`);
+}
