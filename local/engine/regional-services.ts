@@ -1,0 +1,47 @@
+import { EcsStandIn } from '../ecs/ecs-stand-in';
+import { ElastiCacheStandIn } from '../elasticache/elasticache-stand-in';
+import { Certificates } from '../elb/certificates';
+import { ElbStandIn } from '../elb/elb-stand-in';
+import { inertModules } from '../inert/inert-resources';
+import { LambdaStandIn } from '../lambda/lambda-stand-in';
+import { Route53StandIn } from '../route53/route53-stand-in';
+import { Queues } from '../sns/queues';
+import { SnsStandIn } from '../sns/sns-stand-in';
+import type { Distances, Dns } from './network';
+import type { Platform } from './platform';
+import type { AwsApi, ResourceModule } from './types';
+
+/** The stand-ins of everything inside a region, and Route 53 over them. */
+export interface RegionalServices {
+  readonly modules: readonly ResourceModule[];
+  /** For `platform.front.serve`. */
+  readonly apis: readonly AwsApi[];
+  /** For `runAssembly`. */
+  readonly checks: readonly (() => readonly string[])[];
+  readonly dns: Dns;
+  readonly certificates: Certificates;
+  readonly queues: Queues;
+  close(): Promise<void>;
+}
+
+/** Makes the stand-ins and connects them to each other. */
+export async function startRegionalServices(platform: Platform, distances: Distances): Promise<RegionalServices> {
+  const certificates = new Certificates();
+  const queues = new Queues((line) => platform.log(line));
+  const elb = new ElbStandIn(certificates);
+  const ecs = await EcsStandIn.start(platform, elb);
+  const elasticache = new ElastiCacheStandIn(platform);
+  const lambda = new LambdaStandIn(platform, queues);
+  const sns = new SnsStandIn(lambda, queues);
+  const route53 = new Route53StandIn(elb, distances);
+  const withModules = [certificates, queues, elb, ecs, elasticache, lambda, sns, route53];
+  return {
+    modules: [...withModules.flatMap(({ modules }) => modules), ...inertModules],
+    apis: [ecs.api, elasticache.api, lambda.api, sns.api],
+    checks: [() => sns.findings()],
+    dns: route53,
+    certificates,
+    queues,
+    close: () => ecs.close(),
+  };
+}
