@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { ModelName } from '../../lib/core/model-name';
+
+const wholeNumber = (what: string, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, { error: `must be ${what}, a whole number from ${min} to ${max}` })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, {
+      error: `must be ${what}, a whole number from ${min} to ${max}`,
+    });
+
+const url = (protocols: readonly string[]) =>
+  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
+    error: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  });
+
+const text = z.string().min(1, { error: 'must not be empty' });
+
+const MIB = 1024 * 1024;
+const MAX_BYTES = 2 ** 40;
+
+/** The environment variables of an edge task; everything else in the environment is someone else's. */
+export const EdgeEnvironment = z.object({
+  PORT: wholeNumber('a TCP port', 0, 65_535).prefault('8080'),
+  /** Address to listen on. The image says 0.0.0.0; on a developer's machine nobody else should reach it. */
+  HOST: text.default('127.0.0.1'),
+  /** Name of the region in answers, metrics and AWS calls. */
+  REGION: text.default('local'),
+  MODELS_DIR: text.optional(),
+  MODEL_BUCKET: text.optional(),
+  DEFAULT_MODEL: ModelName.optional(),
+  REDIS_URL: url(['redis:', 'rediss:']).optional(),
+  DISK_CACHE_DIR: text.optional(),
+  DISK_CACHE_MAX_BYTES: wholeNumber('a size in bytes', MIB, MAX_BYTES).prefault(String(1024 * MIB)),
+  MEMORY_CACHE_MAX_BYTES: wholeNumber('a size in bytes', MIB, MAX_BYTES).prefault(String(128 * MIB)),
+  ORIGIN_URL: url(['http:', 'https:']).optional(),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'must be trace, debug, info, warn, error, fatal or silent',
+    })
+    .default('info'),
+  CHANNEL_POLL_SECONDS: wholeNumber('a pause in seconds', 1, 3_600).prefault('5'),
+  TASK_ID: text.optional(),
+});
+
+/** Configuration of an edge task. */
+export interface EdgeConfig {
+  readonly port: number;
+  readonly host: string;
+  readonly region: string;
+  readonly models:
+    | { readonly kind: 'folder'; readonly folder: string }
+    | { readonly kind: 'bucket'; readonly bucket: string };
+  readonly defaultModel: string | undefined;
+  readonly redisUrl: string | undefined;
+  readonly diskCacheDir: string | undefined;
+  readonly diskCacheMaxBytes: number;
+  readonly memoryCacheMaxBytes: number;
+  readonly originUrl: string | undefined;
+  readonly logLevel: string;
+  readonly channelPollMs: number;
+  readonly taskId: string;
+}
+
+/** A configuration that cannot be used; the message is one sentence for whoever set it. */
+export class ConfigError extends Error {}
+
+/** Configuration from environment variables. Throws `ConfigError` naming the variable, its value and what is allowed. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): EdgeConfig {
+  const parsed = EdgeEnvironment.safeParse(environment);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const variable = String(issue?.path[0]);
+    throw new ConfigError(`${variable}=${JSON.stringify(environment[variable])}: ${issue?.message}`);
+  }
+  const variables = parsed.data;
+  return {
+    port: variables.PORT,
+    host: variables.HOST,
+    region: variables.REGION,
+    models: modelLocation(variables),
+    defaultModel: variables.DEFAULT_MODEL,
+    redisUrl: variables.REDIS_URL,
+    diskCacheDir: variables.DISK_CACHE_DIR,
+    diskCacheMaxBytes: variables.DISK_CACHE_MAX_BYTES,
+    memoryCacheMaxBytes: variables.MEMORY_CACHE_MAX_BYTES,
+    originUrl: variables.ORIGIN_URL,
+    logLevel: variables.LOG_LEVEL,
+    channelPollMs: variables.CHANNEL_POLL_SECONDS * 1000,
+    taskId: variables.TASK_ID ?? randomUUID(),
+  };
+}
+
+function modelLocation(variables: z.infer<typeof EdgeEnvironment>): EdgeConfig['models'] {
+  const { MODELS_DIR: folder, MODEL_BUCKET: bucket } = variables;
+  if (folder !== undefined && bucket === undefined) return { kind: 'folder', folder };
+  if (bucket !== undefined && folder === undefined) return { kind: 'bucket', bucket };
+  const got =
+    folder === undefined ? 'neither is set' : `got MODELS_DIR=${show(folder)} and MODEL_BUCKET=${show(bucket)}`;
+  throw new ConfigError(`exactly one of MODELS_DIR (a folder) and MODEL_BUCKET (an S3 bucket) must be set: ${got}`);
+}
+
+function show(value: string | undefined): string {
+  return JSON.stringify(value);
+}
+
+/** Time an ECS agent may take to say which task this is, ms. */
+const METADATA_TIMEOUT_MS = 2_000;
+
+/**
+ * The id of the ECS task that this process is in, from the task metadata endpoint; `undefined` outside ECS.
+ * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+ */
+export async function ecsTaskId(
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<string | undefined> {
+  const endpoint = environment.ECS_CONTAINER_METADATA_URI_V4;
+  if (endpoint === undefined) return undefined;
+  try {
+    const response = await fetch(`${endpoint}/task`, { signal: AbortSignal.timeout(METADATA_TIMEOUT_MS) });
+    const { TaskARN: arn } = z.object({ TaskARN: z.string() }).parse(await response.json());
+    return arn.split('/').at(-1);
+  } catch {
+    // The id only names this task in reports; a random one serves as well.
+    return undefined;
+  }
+}

@@ -1,0 +1,61 @@
+import { CACHE_TAG_HEADER } from '../../../lib/core/tags';
+import type { CacheAnswer, Tier } from '../cache/types';
+
+/** Name of this cache in `Cache-Status`. */
+const CACHE_NAME = 'mlcdn-edge';
+
+/** `Cache-Status` of an answer that no cache was asked for. RFC 9211. */
+export const BYPASSED = `${CACHE_NAME}; fwd=bypass`;
+
+/** Whether an answer was read from a tier instead of computed. */
+export function isHit(answer: CacheAnswer): boolean {
+  return answer.tier !== 'origin';
+}
+
+/** `Cache-Status` of one answer: where it came from, and how long it stays fresh in seconds. RFC 9211. */
+export function cacheStatus(answer: CacheAnswer): string {
+  if (isHit(answer)) return `${CACHE_NAME}; hit; detail=${answer.tier}; ttl=${answer.ttlSeconds}`;
+  return `${CACHE_NAME}; fwd=miss${answer.stored ? '; stored' : ''}${answer.collapsed ? '; collapsed' : ''}`;
+}
+
+/** `Cache-Status` of a batch: `fwd=partial` where some rows were computed. */
+export function batchCacheStatus(answers: readonly CacheAnswer[]): string {
+  const [first] = answers;
+  if (first === undefined) return BYPASSED;
+  const hits = answers.filter(isHit);
+  if (hits.length === 0) return cacheStatus(first);
+  const tiers = [...new Set(hits.map((answer) => answer.tier))].join('+');
+  if (hits.length < answers.length) return `${CACHE_NAME}; fwd=partial; detail="${hits.length} of ${answers.length}"`;
+  const ttl = Math.min(...answers.map((answer) => answer.ttlSeconds));
+  return `${CACHE_NAME}; hit; detail="${tiers}"; ttl=${ttl}`;
+}
+
+/** `Server-Timing`: ms spent at each tier, `infer` for the model. https://www.w3.org/TR/server-timing/ */
+export function serverTiming(answers: readonly CacheAnswer[]): string {
+  const totals = new Map<Tier, number>();
+  for (const { timings } of answers) {
+    for (const { tier, ms } of timings) totals.set(tier, Math.max(totals.get(tier) ?? 0, ms));
+  }
+  return [...totals].map(([tier, ms]) => `${tier === 'origin' ? 'infer' : tier};dur=${ms.toFixed(3)}`).join(', ');
+}
+
+/** The slowest tier that had part in a batch, for metrics. */
+export function slowestTier(answers: readonly CacheAnswer[]): Tier {
+  const order: readonly Tier[] = ['memory', 'l1', 'l2', 'origin'];
+  return order[Math.max(0, ...answers.map((answer) => order.indexOf(answer.tier)))] ?? 'origin';
+}
+
+/** Headers by which caches and operators understand an answer. */
+export function answerHeaders(answer: CacheAnswer, cacheControl: string): Record<string, string> {
+  return {
+    'cache-status': cacheStatus(answer),
+    'cache-control': cacheControl,
+    'server-timing': serverTiming([answer]),
+    [CACHE_TAG_HEADER]: answer.tags.join(','),
+  };
+}
+
+/** `Cache-Control` of a prediction asked by GET: public for as long as it stays fresh here, if its key names its version. */
+export function predictionCacheControl(answer: CacheAnswer, versionIsNamed: boolean): string {
+  return versionIsNamed && answer.ttlSeconds > 0 ? `public, max-age=${answer.ttlSeconds}` : 'no-store';
+}

@@ -1,0 +1,24 @@
+import type { EdgeCache } from '../cache/types';
+import type { ModelRepository } from '../inference/model-repository';
+import type { Predictor } from '../inference/predictor';
+import type { CacheLevel, Metrics } from '../metrics';
+
+/** What the routes work with. */
+export interface HttpContext {
+  readonly region: string;
+  readonly defaultModel: string | undefined;
+  readonly originUrl: string | undefined;
+  readonly repository: ModelRepository;
+  readonly predictor: Predictor;
+  readonly cache: EdgeCache;
+  readonly metrics: Metrics;
+  /** Why this process should get no requests now; `undefined` when it should. */
+  readonly unavailableReason: () => string | undefined;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The cache level that answered, for metrics; set by the route. */
+    cacheLevel: CacheLevel;
+  }
+}

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { compareVersions, ModelName, ModelVersion } from '../../../lib/core/model-name';
+import { parseManifest } from './manifest-file';
+import type { LocalModelFile, ModelSource } from './model-source';
+
+/** Models in a folder `<name>/<version>/model.onnx`, each with an optional `manifest.json`. */
+export class FolderSource implements ModelSource {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Every model in the folder with its versions, lowest first. Rejects when the folder cannot be read. */
+  async list(): Promise<{ model: string; versions: string[] }[]> {
+    const models = await directories(this.#folder, (name) => ModelName.safeParse(name).success);
+    const listed = await Promise.all(
+      models.map(async (model) => ({ model, versions: (await this.#versionsOf(model)).sort(compareVersions) })),
+    );
+    return listed.filter(({ versions }) => versions.length > 0);
+  }
+
+  async fetchVersion(model: string, version: string): Promise<LocalModelFile> {
+    const folder = join(this.#folder, model, version);
+    const path = join(folder, 'model.onnx');
+    const manifestText = await readIfPresent(join(folder, 'manifest.json'));
+    const { sha256, bytes } = await digestOf(path);
+    return {
+      path,
+      sha256,
+      bytes,
+      manifest: manifestText === undefined ? undefined : parseManifest(manifestText, model, version),
+      discard: async () => undefined,
+    };
+  }
+
+  async #versionsOf(model: string): Promise<string[]> {
+    const versions = await directories(join(this.#folder, model), (name) => ModelVersion.safeParse(name).success);
+    const present = await Promise.all(
+      versions.map((version) => isFile(join(this.#folder, model, version, 'model.onnx'))),
+    );
+    return versions.filter((_, i) => present[i]);
+  }
+}
+
+async function directories(folder: string, accept: (name: string) => boolean): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const candidates = entries.filter((entry) => accept(entry.name) && (entry.isDirectory() || entry.isSymbolicLink()));
+  const areDirectories = await Promise.all(
+    candidates.map(async (entry) => entry.isDirectory() || (await stat(join(folder, entry.name))).isDirectory()),
+  );
+  return candidates.filter((_, i) => areDirectories[i]).map((entry) => entry.name);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+async function readIfPresent(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function digestOf(path: string): Promise<{ sha256: string; bytes: number }> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { sha256: hash.digest('hex'), bytes };
+}

@@ -1,0 +1,52 @@
+import type { GoldenSample, TensorValue } from '../../../lib/core/manifest';
+import { RefusedModel } from './refused-model';
+import { fromTensorValue, type Tensor } from './tensors';
+
+const ABSOLUTE_TOLERANCE = 1e-6;
+
+/** Runs a model's golden samples. Throws `RefusedModel` naming the first element that differs. */
+export async function checkGoldenSamples(
+  run: (inputs: readonly Tensor[]) => Promise<readonly Tensor[]>,
+  samples: readonly GoldenSample[],
+  tolerance: number,
+): Promise<void> {
+  for (const [i, sample] of samples.entries()) {
+    const outputs = await run(sample.inputs.map(fromTensorValue));
+    for (const expected of sample.outputs) {
+      const difference = findDifference(expected, outputs, tolerance);
+      if (difference !== undefined) throw new RefusedModel(`golden sample ${i}: ${difference}`);
+    }
+  }
+}
+
+function findDifference(expected: TensorValue, outputs: readonly Tensor[], tolerance: number): string | undefined {
+  const actual = outputs.find((output) => output.name === expected.name);
+  if (actual === undefined) return `the model has no output ${expected.name}`;
+  if (actual.datatype !== expected.datatype || `${actual.shape}` !== `${expected.shape}`) {
+    const got = `${actual.datatype} [${actual.shape}]`;
+    return `${expected.name} should be ${expected.datatype} [${expected.shape}], got ${got}`;
+  }
+  const wrong = expected.data.findIndex((value, i) => !elementsAgree(value, actual.data[i], tolerance));
+  if (wrong === -1) return undefined;
+  return `${expected.name}[${wrong}] should be ${expected.data[wrong]}, got ${actual.data[wrong]}`;
+}
+
+/**
+ * Whether an element is the expected one: floats within `tolerance` relative and 1e-6 absolute, NaN equal to NaN,
+ * everything else exactly.
+ */
+export function elementsAgree(
+  expected: number | string | boolean | bigint,
+  actual: number | string | bigint | undefined,
+  tolerance: number,
+): boolean {
+  if (actual === undefined) return false;
+  if (typeof expected === 'boolean') return Number(expected) === actual;
+  if (typeof actual === 'number') return numbersAgree(Number(expected), actual, tolerance);
+  return String(expected) === String(actual);
+}
+
+function numbersAgree(expected: number, actual: number, tolerance: number): boolean {
+  if (Object.is(expected, actual)) return true;
+  return Math.abs(expected - actual) <= tolerance * Math.abs(expected) + ABSOLUTE_TOLERANCE;
+}

@@ -1,0 +1,95 @@
+import type { InferenceSession } from 'onnxruntime-node';
+import type { TensorSpec } from '../../../lib/core/manifest';
+import { codecOf, codecOfOnnxType, type TensorData } from './datatypes';
+import { RefusedModel } from './refused-model';
+import type { Tensor } from './tensors';
+
+type OnnxRuntime = typeof import('onnxruntime-node');
+
+async function loadOnnxRuntime(): Promise<OnnxRuntime> {
+  // ONNX Runtime reads this once, when its library is loaded, and reports usage to its vendor without it.
+  process.env.ORT_DISABLE_TELEMETRY = '1';
+  return import('onnxruntime-node');
+}
+
+const SESSION_OPTIONS: InferenceSession.SessionOptions = {
+  // One thread a session: the service runs one process per vCPU, and more threads measured slower.
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  // Failures are thrown; the library would print them a second time.
+  logSeverityLevel: 4,
+};
+
+/** An ONNX model in memory, with its signature. */
+export interface OnnxSession {
+  readonly inputs: readonly TensorSpec[];
+  /** Tensor outputs, in the model's order; sequences and maps are left out. */
+  readonly outputs: readonly TensorSpec[];
+  /** Runs the model. Inputs must be complete and fit the signature: ONNX Runtime ignores unknown names silently. */
+  run(inputs: readonly Tensor[]): Promise<Tensor[]>;
+  /** Frees the model. No run may be under way: ONNX Runtime would reject it. */
+  release(): Promise<void>;
+}
+
+/** Loads an ONNX file. Throws `RefusedModel` when it is not a model that this service can serve. */
+export async function openOnnxSession(file: string): Promise<OnnxSession> {
+  const runtime = await loadOnnxRuntime();
+  const session = await createSession(runtime, file);
+  try {
+    return wrapSession(runtime, session);
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
+
+async function createSession(runtime: OnnxRuntime, file: string): Promise<InferenceSession> {
+  try {
+    return await runtime.InferenceSession.create(file, SESSION_OPTIONS);
+  } catch (error) {
+    throw new RefusedModel(`ONNX Runtime cannot load the file: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
+
+function wrapSession(runtime: OnnxRuntime, session: InferenceSession): OnnxSession {
+  const inputs = session.inputMetadata.map((value) => specOf(value, 'input'));
+  const outputs = session.outputMetadata.filter((value) => value.isTensor).map((value) => specOf(value, 'output'));
+  if (inputs.length === 0) throw new RefusedModel('the model has no input');
+  if (outputs.length === 0) throw new RefusedModel('the model has no tensor output (export it without ZipMap)');
+  const fetches = outputs.map((output) => output.name);
+  return {
+    inputs,
+    outputs,
+    async run(tensors) {
+      const feeds = Object.fromEntries(tensors.map((tensor) => [tensor.name, toOnnx(runtime, tensor)]));
+      const results = await session.run(feeds, fetches);
+      return outputs.map((spec) => {
+        const result = results[spec.name];
+        if (result === undefined) throw new Error(`the model gave no output ${spec.name}`);
+        return { name: spec.name, datatype: spec.datatype, shape: result.dims, data: result.data as TensorData };
+      });
+    },
+    release: () => session.release(),
+  };
+}
+
+function specOf(value: InferenceSession.ValueMetadata, role: string): TensorSpec {
+  if (!value.isTensor) throw new RefusedModel(`${role} ${value.name} is not a tensor`);
+  const codec = codecOfOnnxType(value.type);
+  if (codec === undefined) throw new RefusedModel(`${role} ${value.name} has element type ${value.type}, not served`);
+  return {
+    name: value.name,
+    datatype: codec.datatype,
+    // ONNX Runtime gives a dynamic axis its symbolic name, or an empty string.
+    shape: value.shape.map((axis) => (typeof axis === 'number' && axis >= 0 ? axis : -1)),
+  };
+}
+
+function toOnnx(runtime: OnnxRuntime, tensor: Tensor): InstanceType<OnnxRuntime['Tensor']> {
+  const codec = codecOf(tensor.datatype);
+  if (codec === undefined) throw new Error(`datatype ${tensor.datatype} of ${tensor.name} cannot be run`);
+  const { Tensor: OnnxTensor } = runtime;
+  return new OnnxTensor(codec.onnxType as 'float32', tensor.data as Float32Array, tensor.shape);
+}

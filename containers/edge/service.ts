@@ -1,0 +1,144 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { S3Client } from '@aws-sdk/client-s3';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { type OpenEdgeCache, openEdgeCache } from './cache';
+import type { EdgeConfig } from './config';
+import { ChannelFollower } from './control/channel-follower';
+import { ControlHandler } from './control/control-handler';
+import { messageOf } from './errors';
+import { createApp } from './http/app';
+import { BucketSource } from './inference/bucket-source';
+import { FolderSource } from './inference/folder-source';
+import { ModelRepository } from './inference/model-repository';
+import { Predictor } from './inference/predictor';
+import { createMetrics, type Metrics } from './metrics';
+
+/** An edge task's service. */
+export interface EdgeService {
+  readonly app: FastifyInstance;
+  readonly metrics: Metrics;
+  /** Makes `/health` answer 503, so that load balancers send no more. */
+  drain(): void;
+  /** Answers what has arrived, then lets go of everything. */
+  close(): Promise<void>;
+}
+
+/** Where live versions come from, as the service uses it. */
+interface ModelSupply {
+  readonly repository: ModelRepository;
+  readonly handler: ControlHandler;
+  revisions(): Record<string, number>;
+  pendingReason(): string | undefined;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Assembles the service: models, cache, control log, HTTP. Rejects when the model folder cannot be served. */
+export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogger): Promise<EdgeService> {
+  // The cache reports on the models and the models tell the cache's log of changes: one of the two has to come first.
+  let open: OpenEdgeCache | undefined;
+  const supply = createModelSupply(config, log, () => open?.controlLog.reportSoon());
+  open = await openEdgeCache({
+    memoryMaxBytes: config.memoryCacheMaxBytes,
+    diskDir: config.diskCacheDir,
+    diskMaxBytes: config.diskCacheMaxBytes,
+    redisUrl: config.redisUrl,
+    taskId: config.taskId,
+    region: config.region,
+    report: () => ({ channels: supply.revisions(), models: supply.repository.report() }),
+    onControlMessage: (message) => supply.handler.handle(message),
+    log,
+  });
+  const { cache, controlLog } = open;
+  if (config.redisUrl === undefined) log.info('REDIS_URL is not set: no L1, and invalidations do not reach this task');
+  void controlLog.ready.then(() => supply.handler.caughtUp());
+
+  const metrics = createMetrics(config.region, () => cache.stats());
+  let draining = false;
+  const app = createApp(
+    {
+      region: config.region,
+      defaultModel: config.defaultModel,
+      originUrl: config.originUrl,
+      repository: supply.repository,
+      predictor: new Predictor(cache),
+      cache,
+      metrics,
+      unavailableReason: () => (draining ? 'the service is stopping' : supply.pendingReason()),
+    },
+    log,
+  );
+  const closeOpen = open.close.bind(open);
+  await supply.start();
+  return {
+    app,
+    metrics,
+    drain: () => {
+      draining = true;
+    },
+    async close() {
+      await app.close();
+      await supply.stop();
+      await closeOpen();
+    },
+  };
+}
+
+function createModelSupply(config: EdgeConfig, log: FastifyBaseLogger, onChange: () => void): ModelSupply {
+  return config.models.kind === 'folder'
+    ? folderSupply(config.models.folder, log, onChange)
+    : bucketSupply(config.models.bucket, config, log, onChange);
+}
+
+/** A folder has no channels: every version is loaded, the highest that can be is live, and nothing changes later. */
+function folderSupply(folder: string, log: FastifyBaseLogger, onChange: () => void): ModelSupply {
+  const source = new FolderSource(folder);
+  const repository = new ModelRepository({ source, log, onChange, retryDelaysMs: [] });
+  const handler = new ControlHandler({ repository, channels: { expect: () => undefined }, log });
+  return {
+    repository,
+    handler,
+    revisions: () => ({}),
+    pendingReason: () => undefined,
+    async start() {
+      for (const { model, versions } of await listFolder(source, folder)) {
+        const prepared = await Promise.allSettled(versions.map((version) => repository.prepare(model, version)));
+        const highest = versions.filter((_, i) => prepared[i]?.status === 'fulfilled').at(-1);
+        if (highest !== undefined) repository.activate(model, highest, versions);
+      }
+    },
+    stop: async () => repository.close(),
+  };
+}
+
+async function listFolder(source: FolderSource, folder: string): Promise<{ model: string; versions: string[] }[]> {
+  try {
+    return await source.list();
+  } catch (error) {
+    throw new Error(`MODELS_DIR=${JSON.stringify(folder)} must be a readable folder: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function bucketSupply(bucket: string, config: EdgeConfig, log: FastifyBaseLogger, onChange: () => void): ModelSupply {
+  const client = new S3Client({ region: config.region });
+  const downloadDir = join(config.diskCacheDir ?? tmpdir(), 'model-downloads');
+  const source = new BucketSource({ client, bucket, downloadDir });
+  const repository = new ModelRepository({ source, log, onChange });
+  const channels = new ChannelFollower({ source, repository, pollMs: config.channelPollMs, log });
+  const handler = new ControlHandler({ repository, channels, log });
+  return {
+    repository,
+    handler,
+    revisions: () => channels.revisions(),
+    pendingReason: () => channels.pendingReason(),
+    start: async () => channels.start(),
+    async stop() {
+      repository.close();
+      await channels.stop();
+      client.destroy();
+    },
+  };
+}
