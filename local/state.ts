@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LocalConnection } from '../lib/control/local-connection';
 
 export const PROJECT_ROOT = join(__dirname, '..');
 /** Everything the local CDN writes: logs, object storage, disk caches, the assembly it runs. */
@@ -7,19 +8,6 @@ export const STATE_DIR = join(PROJECT_ROOT, '.mlcdn');
 const LOCK_FILE = join(STATE_DIR, 'lock');
 const CONNECTION_FILE = join(STATE_DIR, 'local.json');
 const MIN_FREE_BYTES = 300e6;
-
-/** How programs on this machine reach the running local CDN; `.mlcdn/local.json`. */
-export interface LocalConnection {
-  readonly url: string;
-  /** Endpoint of every AWS API of the local CDN. */
-  readonly endpoint: string;
-  readonly account: string;
-  readonly homeRegion: string;
-  readonly regions: readonly string[];
-  /** Environment variables with which an AWS SDK talks to the local CDN. */
-  readonly environment: Readonly<Record<string, string>>;
-  readonly pid: number;
-}
 
 /** A failure that has one sentence for the person at the terminal and needs no stack trace. */
 export class StartError extends Error {

@@ -7,7 +7,8 @@ import { PROJECT_ROOT, STATE_DIR, StartError } from './state';
 /** Everything whose change can change the assembly. */
 const SOURCES = ['bin', 'lib', 'lambda', 'containers', 'cdk.json', 'package-lock.json', 'tsconfig.json'];
 
-function* filesUnder(path: string): Generator<string> {
+/** Files below a directory in a stable order; the path itself when it is a file. */
+export function* filesUnder(path: string): Generator<string> {
   let entries: import('node:fs').Dirent[];
   try {
     entries = readdirSync(path, { withFileTypes: true });

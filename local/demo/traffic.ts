@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { seededRandom } from '../../models/random';
 
 /** What one viewer saw of one request. */
 export interface Observation {
@@ -55,21 +56,9 @@ export async function observe(
   };
 }
 
-/** Seeded PRNG of 32 bits of state (mulberry32, public domain, Tommy Ettinger): reproducible traffic, not statistics. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** `count` requests over `rows` with Zipf(1) popularity by rank; seven in ten are GETs. Same seed, same requests. */
 export function zipfRequests(rows: readonly (readonly number[])[], count: number, seed: number): DemoRequest[] {
-  const random = mulberry32(seed);
+  const random = seededRandom(seed);
   const weights = rows.map((_, rank) => 1 / (rank + 1));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return Array.from({ length: count }, () => {

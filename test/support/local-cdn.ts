@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LocalConnection } from '../../local/state';
+import type { LocalConnection } from '../../lib/control/local-connection';
 
 const ROOT = join(__dirname, '..', '..');
 

@@ -1,0 +1,281 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { type LocalCdn, startLocalCdn } from '../support/local-cdn';
+import { flushL1, restartEdgeContainers, setDesiredTasks, waitUntil } from '../support/local-operations';
+
+const ROOT = join(__dirname, '..', '..');
+const VIEWERS = { 'us-east-1': '3.14.10.10', 'eu-west-1': '2.7.10.10', 'ap-northeast-1': '1.21.10.10' } as const;
+type Region = keyof typeof VIEWERS;
+const REGIONS = Object.keys(VIEWERS) as Region[];
+
+interface Prediction {
+  readonly prediction: number;
+  readonly cached: boolean;
+  readonly edge_region: string;
+  readonly model: string;
+  readonly version: string;
+}
+
+interface Golden {
+  readonly inputs: readonly { readonly data: readonly number[] }[];
+  readonly outputs: readonly { readonly data: readonly number[] }[];
+}
+
+jest.setTimeout(120_000);
+
+let cdn: LocalCdn;
+let nextRow = 0;
+
+/** Features that no test used before, so that the first answer is computed. */
+function freshFeatures(): number[] {
+  nextRow += 1;
+  return Array.from({ length: 8 }, (_, i) => Math.round(Math.sin(nextRow * 13 + i) * 1000) / 1000);
+}
+
+function call(region: Region, path: string, init: RequestInit = {}): Promise<Response> {
+  return fetch(`${cdn.connection.url}${path}`, {
+    ...init,
+    headers: {
+      'content-type': 'application/json',
+      ...(init.headers as Record<string, string>),
+      'x-viewer-ip': VIEWERS[region],
+    },
+  });
+}
+
+async function post(region: Region, features: readonly number[]): Promise<{ body: Prediction; tier: string }> {
+  const response = await call(region, '/predict', { method: 'POST', body: JSON.stringify({ features }) });
+  const body = (await response.json()) as Prediction;
+  if (response.status !== 200) throw new Error(`POST /predict: ${response.status} ${JSON.stringify(body)}`);
+  const status = response.headers.get('cache-status') ?? '';
+  return { body, tier: /hit/.test(status) ? (/detail=(\w+)/.exec(status)?.[1] ?? 'unnamed') : 'computed' };
+}
+
+async function get(
+  region: Region,
+  features: readonly number[],
+): Promise<{ status: number; body: Prediction; pop: string }> {
+  const response = await call(region, `/predict?model=ranker&features=${features.join(',')}`);
+  return {
+    status: response.status,
+    body: (await response.json()) as Prediction,
+    pop: response.headers.get('x-cache') ?? '',
+  };
+}
+
+async function mlcdn(...args: string[]): Promise<Record<string, unknown>> {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'bin', 'mlcdn.cjs'), ...args, '--json'], {
+    cwd: ROOT,
+  });
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+function golden(version: string): Golden[] {
+  return JSON.parse(readFileSync(join(ROOT, '.build', 'models', 'ranker', version, 'golden.json'), 'utf8')) as Golden[];
+}
+
+/** Sends predictions until stopped; gives back every answer and every failure. */
+function traffic(region: Region, send: (region: Region) => Promise<Prediction>) {
+  const answers: Prediction[] = [];
+  const failures: unknown[] = [];
+  let running = true;
+  const loop = (async () => {
+    while (running) {
+      try {
+        answers.push(await send(region));
+      } catch (error) {
+        failures.push(error);
+      }
+      await sleep(10);
+    }
+  })();
+  return {
+    answers,
+    failures,
+    async stop() {
+      running = false;
+      await loop;
+    },
+  };
+}
+
+beforeAll(async () => {
+  cdn = await startLocalCdn({ port: 18_080 });
+}, 300_000);
+
+afterAll(async () => {
+  await cdn?.interrupt();
+}, 60_000);
+
+describe('a prediction', () => {
+  test('is what the model computes, from the region nearest to the viewer', async () => {
+    for (const region of REGIONS) {
+      const [sample] = golden('1');
+      const { body } = await post(region, sample?.inputs[0]?.data ?? []);
+      expect(body).toMatchObject({ edge_region: region, model: 'ranker', version: '1' });
+      expect(body.prediction).toBeCloseTo(sample?.outputs[0]?.data[0] ?? Number.NaN, 5);
+    }
+  });
+
+  test('is computed once, then comes from memory; another region has its own caches', async () => {
+    const features = freshFeatures();
+    const tiers = [];
+    for (let i = 0; i < 3; i++) tiers.push((await post('us-east-1', features)).tier);
+    expect(tiers).toEqual(['computed', 'memory', 'memory']);
+    expect((await post('eu-west-1', features)).tier).toBe('computed');
+  });
+
+  test('comes from l1 after an edge task restarted, and from l2 when Valkey was flushed as well', async () => {
+    const region = 'ap-northeast-1';
+    const features = freshFeatures();
+    expect((await post(region, features)).tier).toBe('computed');
+    await restartEdgeContainers(cdn.connection, region, VIEWERS[region]);
+    expect((await post(region, features)).tier).toBe('l1');
+    await restartEdgeContainers(cdn.connection, region, VIEWERS[region]);
+    await flushL1(cdn.connection, region);
+    expect((await post(region, features)).tier).toBe('l2');
+  });
+
+  test('by GET is cached at the POP, whatever the spelling of the query', async () => {
+    const features = freshFeatures();
+    const first = await get('eu-west-1', features);
+    expect(first).toMatchObject({ status: 200, pop: 'Miss from cloudfront' });
+    expect(await get('eu-west-1', features)).toEqual({ ...first, pop: 'Hit from cloudfront' });
+    const spelled = features.map((n) => n.toFixed(6)).join(',');
+    const other = await call('eu-west-1', `/predict?features=${spelled}&utm_source=x&model=ranker`);
+    expect(other.headers.get('x-cache')).toBe('Hit from cloudfront');
+  });
+
+  test('with a bad field is refused with the field, the value and what is right', async () => {
+    const response = await call('us-east-1', '/predict', { method: 'POST', body: '{"features":[1,2,"x",4,5,6,7,8]}' });
+    expect(response.status).toBe(400);
+    const { error } = (await response.json()) as { error: { message: string } };
+    expect(error.message).toMatch(/features.*2.*"x"/);
+  });
+});
+
+describe('an artifact', () => {
+  test('comes from S3 through the POP, byte for byte', async () => {
+    const file = readFileSync(join(ROOT, '.build', 'models', 'ranker', '1', 'model.onnx'));
+    const first = await call('ap-northeast-1', '/models/ranker/1/model.onnx');
+    expect(Buffer.from(await first.arrayBuffer()).equals(file)).toBe(true);
+    const second = await call('ap-northeast-1', '/models/ranker/1/model.onnx');
+    expect([first.headers.get('x-cache'), second.headers.get('x-cache')]).toEqual([
+      'Miss from cloudfront',
+      'Hit from cloudfront',
+    ]);
+    expect((await call('ap-northeast-1', '/models/ranker/99/model.onnx')).status).toBe(404);
+  });
+
+  test('and the metrics of a task are not public', async () => {
+    expect((await call('us-east-1', '/metrics')).status).toBe(404);
+  });
+});
+
+describe('publishing', () => {
+  test('a second version reaches every region while requests run; none fails, none is mislabelled', async () => {
+    const [one, two] = [golden('1')[0], golden('2')[0]];
+    const features = one?.inputs[0]?.data ?? [];
+    expect(two?.inputs[0]?.data).toEqual(features);
+    const expected: Record<string, number> = {
+      '1': one?.outputs[0]?.data[0] ?? Number.NaN,
+      '2': two?.outputs[0]?.data[0] ?? Number.NaN,
+    };
+    const runs = REGIONS.flatMap((region) => [
+      traffic(region, async (r) => (await post(r, features)).body),
+      traffic(region, async (r) => {
+        const { status, body } = await get(r, features);
+        if (status !== 200) throw new Error(`GET /predict: ${status} ${JSON.stringify(body)}`);
+        return body;
+      }),
+    ]);
+    await mlcdn(
+      'publish',
+      '.build/models/ranker/2/model.onnx',
+      '--name',
+      'ranker',
+      '--version',
+      '2',
+      '--golden',
+      '.build/models/ranker/2/golden.json',
+    );
+    for (const region of REGIONS) {
+      expect((await post(region, freshFeatures())).body.version).toBe('2');
+      expect((await get(region, freshFeatures())).body.version).toBe('2');
+    }
+    await sleep(500);
+    await Promise.all(runs.map((run) => run.stop()));
+    for (const run of runs) {
+      expect(run.failures).toEqual([]);
+      expect(run.answers.at(-1)?.version).toBe('2');
+      for (const answer of run.answers)
+        expect(answer.prediction).toBeCloseTo(expected[answer.version] ?? Number.NaN, 5);
+    }
+    expect(runs.flatMap((run) => run.answers).some((answer) => answer.version === '1')).toBe(true);
+  });
+
+  test('is seen by status in every region', async () => {
+    const text = JSON.stringify(await mlcdn('status'));
+    for (const region of REGIONS) expect(text).toContain(region);
+    expect(text).toContain('"2"');
+  });
+
+  test('the same version with other bytes is refused', async () => {
+    await expect(
+      mlcdn('publish', '.build/models/ranker/1/model.onnx', '--name', 'ranker', '--version', '2'),
+    ).rejects.toMatchObject({ code: 1 });
+  });
+});
+
+describe('invalidation', () => {
+  test('of a model makes the next request of every region computed, at the POP too', async () => {
+    const features = freshFeatures();
+    for (const region of REGIONS) {
+      await post(region, features);
+      await get(region, features);
+      expect((await post(region, features)).tier).toBe('memory');
+      expect((await get(region, features)).pop).toBe('Hit from cloudfront');
+    }
+    await mlcdn('invalidate', '--model', 'ranker', '--wait');
+    for (const region of REGIONS) {
+      expect((await post(region, features)).tier).toBe('computed');
+      expect((await get(region, features)).pop).toBe('Miss from cloudfront');
+    }
+  });
+});
+
+describe('a lost region', () => {
+  test('is served by the next one: GETs go on, POSTs once DNS has noticed', async () => {
+    const region = 'eu-west-1';
+    const gets = traffic(region, async (r) => {
+      const { status, body } = await get(r, freshFeatures());
+      if (status !== 200) throw new Error(`GET /predict: ${status} ${JSON.stringify(body)}`);
+      return body;
+    });
+    await waitUntil(() => gets.answers.length > 5);
+    await setDesiredTasks(cdn.connection, region, 0);
+    await waitUntil(() => gets.answers.at(-1)?.edge_region !== region);
+    await waitUntil(
+      async () => (await post(region, freshFeatures()).catch(() => undefined))?.body.edge_region === 'us-east-1',
+    );
+    await gets.stop();
+    expect(gets.failures).toEqual([]);
+    await setDesiredTasks(cdn.connection, region, 1);
+    await waitUntil(async () => (await post(region, freshFeatures())).body.edge_region === region);
+  });
+});
+
+describe('Ctrl-C', () => {
+  test('ends everything that was started', async () => {
+    const { pid } = cdn.process;
+    expect(await cdn.interrupt()).toBe(0);
+    const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid,ppid,args']);
+    const left = stdout
+      .split('\n')
+      .filter((line) => line.includes(join(ROOT, '.mlcdn')) || line.trim().split(/\s+/)[1] === String(pid));
+    expect(left).toEqual([]);
+  });
+});

@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DescribeTasksCommand, ECSClient, ListTasksCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
+import { DescribeReplicationGroupsCommand, ElastiCacheClient } from '@aws-sdk/client-elasticache';
+import { createClient } from 'redis';
+import type { LocalConnection } from '../../lib/control/local-connection';
+import { edgeServiceName, replicationGroupId } from '../../lib/core/resource-names';
+
+/** What an operator of a real region would do with the AWS CLI, against the running local CDN. */
+function sdk(connection: LocalConnection, region: string) {
+  const { AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = connection.environment;
+  return {
+    region,
+    endpoint: AWS_ENDPOINT_URL ?? '',
+    credentials: { accessKeyId: AWS_ACCESS_KEY_ID ?? '', secretAccessKey: AWS_SECRET_ACCESS_KEY ?? '' },
+  };
+}
+
+function scope(connection: LocalConnection) {
+  return { environment: 'local', account: connection.account };
+}
+
+/** Polls until `condition` holds; fails after `seconds`. */
+export async function waitUntil(condition: () => boolean | Promise<boolean>, seconds = 60): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not so after ${seconds} s: ${condition}`);
+    await sleep(50);
+  }
+}
+
+/** Process ids of the region's running edge containers. */
+export async function edgeContainerPids(connection: LocalConnection, region: string): Promise<number[]> {
+  const ecs = new ECSClient(sdk(connection, region));
+  const cluster = edgeServiceName(scope(connection));
+  const { taskArns = [] } = await ecs.send(new ListTasksCommand({ cluster }));
+  if (taskArns.length === 0) return [];
+  const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns }));
+  return tasks.flatMap((task) => (task.containers ?? []).flatMap((c) => (c.runtimeId ? [Number(c.runtimeId)] : [])));
+}
+
+/** Kills every edge container of a region as an out-of-memory would. */
+export async function killEdgeContainers(connection: LocalConnection, region: string): Promise<number[]> {
+  const pids = await edgeContainerPids(connection, region);
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  return pids;
+}
+
+/** Kills the edge containers of a region and waits until others answer in their place, in the same tasks. */
+export async function restartEdgeContainers(
+  connection: LocalConnection,
+  region: string,
+  viewerIp: string,
+): Promise<void> {
+  const before = await killEdgeContainers(connection, region);
+  if (before.length === 0) throw new Error(`${region} has no running edge container`);
+  await waitUntil(async () => {
+    const now = await edgeContainerPids(connection, region);
+    if (now.length !== before.length || now.some((pid) => before.includes(pid))) return false;
+    const health = await fetch(`${connection.url}/health`, { headers: { 'x-viewer-ip': viewerIp } });
+    const body = (await health.json()) as { region?: string; models?: Record<string, unknown> };
+    return health.status === 200 && body.region === region && Object.keys(body.models ?? {}).length > 0;
+  });
+}
+
+/** Scales a region's edge service. */
+export async function setDesiredTasks(
+  connection: LocalConnection,
+  region: string,
+  desiredCount: number,
+): Promise<void> {
+  const name = edgeServiceName(scope(connection));
+  await new ECSClient(sdk(connection, region)).send(
+    new UpdateServiceCommand({ cluster: name, service: name, desiredCount }),
+  );
+}
+
+/** FLUSHALL on the region's Valkey: cached entries, control log and all. */
+export async function flushL1(connection: LocalConnection, region: string): Promise<void> {
+  const groups = await new ElastiCacheClient(sdk(connection, region)).send(
+    new DescribeReplicationGroupsCommand({ ReplicationGroupId: replicationGroupId(scope(connection)) }),
+  );
+  const endpoint = groups.ReplicationGroups?.[0]?.NodeGroups?.[0]?.PrimaryEndpoint;
+  const ca = readFileSync(connection.environment.NODE_EXTRA_CA_CERTS ?? '');
+  const client = createClient({
+    socket: { host: endpoint?.Address ?? '', port: endpoint?.Port ?? 0, tls: true, ca: [ca] },
+  });
+  await client.connect();
+  await client.flushAll();
+  client.destroy();
+}
