@@ -23,6 +23,13 @@ export interface FirstModel {
   readonly reused: boolean;
 }
 
+/** Viewers' feature rows, rounded so that they read well in a query string. */
+function demoRows(): number[][] {
+  return generateImpressions(seededRandom(DEMO_SEED), DEMO_ROWS).map(({ features }) =>
+    features.map((value) => Math.round(value * 1000) / 1000),
+  );
+}
+
 /** Trains the model, or finds it as an earlier start left it. */
 export async function firstModel(): Promise<FirstModel> {
   const hash = createHash('sha256');
@@ -40,7 +47,7 @@ export async function firstModel(): Promise<FirstModel> {
   return {
     onnxFile: join(directory, 'model.onnx'),
     goldenFile: join(directory, 'golden.json'),
-    rows: generateImpressions(seededRandom(DEMO_SEED), DEMO_ROWS).map(({ features }) => features),
+    rows: demoRows(),
     reused,
   };
 }
