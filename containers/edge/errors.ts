@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /** Every error the service answers with: its HTTP status by its code. Clients match on the code; messages may change. */
 export const ERROR_STATUS = {
   invalid_json: 400,
@@ -49,5 +51,6 @@ export function show(value: unknown): string {
 
 /** Message of anything thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  // Not instanceof: errors of Node's own modules may come from another realm than this code (Jest, node:vm).
+  return types.isNativeError(error) ? error.message : String(error);
 }

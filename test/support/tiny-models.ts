@@ -31,11 +31,7 @@ export function tinyGolden(factor: number): GoldenSample {
 }
 
 /** The manifest of `tinyModel(factor)`; `changes` make it another one. */
-export function tinyManifest(
-  version: string,
-  factor: number,
-  changes: Partial<ModelManifest> = {},
-): ModelManifest {
+export function tinyManifest(version: string, factor: number, changes: Partial<ModelManifest> = {}): ModelManifest {
   const bytes = tinyModel(factor);
   return {
     schemaVersion: 1,

@@ -1,4 +1,10 @@
-import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  LogController,
+} from 'fastify';
 import { messageOf, ServiceError } from '../errors';
 import type { HttpContext } from './context';
 import { registerOpenInferenceRoutes } from './open-inference-routes';
@@ -20,7 +26,8 @@ const PROBES: readonly string[] = ['/health', '/metrics'];
 export function createApp(context: HttpContext, logger: FastifyBaseLogger): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    // Metrics count every request; a log line for each would cost more than many predictions.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,

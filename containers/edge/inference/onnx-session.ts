@@ -1,5 +1,6 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import type { TensorSpec } from '../../../lib/core/manifest';
+import { messageOf } from '../errors';
 import { codecOf, codecOfOnnxType, type TensorData } from './datatypes';
 import { RefusedModel } from './refused-model';
 import type { Tensor } from './tensors';
@@ -47,9 +48,7 @@ async function createSession(runtime: OnnxRuntime, file: string): Promise<Infere
   try {
     return await runtime.InferenceSession.create(file, SESSION_OPTIONS);
   } catch (error) {
-    throw new RefusedModel(`ONNX Runtime cannot load the file: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw new RefusedModel(`ONNX Runtime cannot load the file: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -7,8 +7,20 @@ let edge: RunningEdge;
 
 beforeAll(async () => {
   folder = await temporaryDirectory();
-  await writeModel(folder.path, 'tiny', '9', tinyModel(9), tinyManifest('9', 9, { cache: { ttlSeconds: 60, tags: ['shop:1'] } }));
-  await writeModel(folder.path, 'tiny', '10', tinyModel(10), tinyManifest('10', 10, { cache: { ttlSeconds: 60, tags: ['shop:1'] } }));
+  await writeModel(
+    folder.path,
+    'tiny',
+    '9',
+    tinyModel(9),
+    tinyManifest('9', 9, { cache: { ttlSeconds: 60, tags: ['shop:1'] } }),
+  );
+  await writeModel(
+    folder.path,
+    'tiny',
+    '10',
+    tinyModel(10),
+    tinyManifest('10', 10, { cache: { ttlSeconds: 60, tags: ['shop:1'] } }),
+  );
   edge = await startEdge({ MODELS_DIR: folder.path });
 });
 afterAll(async () => {
@@ -43,7 +55,11 @@ describe('POST /predict', () => {
   });
 
   it('reads JSON whatever type the client declares', async () => {
-    const answer = await edge.post('/predict', { features: [4, 4, 4] }, { 'content-type': 'application/x-www-form-urlencoded' });
+    const answer = await edge.post(
+      '/predict',
+      { features: [4, 4, 4] },
+      { 'content-type': 'application/x-www-form-urlencoded' },
+    );
     expect(answer).toMatchObject({ status: 200, body: { prediction: 120 } });
   });
 
@@ -133,7 +149,10 @@ describe('POST /batch_predict', () => {
         [5, 5, 6],
       ],
     });
-    expect(answer).toMatchObject({ status: 200, body: { count: 4, model: 'tiny', version: '10', edge_region: 'eu-west-1' } });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { count: 4, model: 'tiny', version: '10', edge_region: 'eu-west-1' },
+    });
     expect(answer.body).toMatchObject({ predictions: [160, 150, 170, 160], cached: [false, true, false, false] });
     expect(answer.headers.get('cache-status')).toBe('mlcdn-edge; fwd=partial; detail="1 of 4"');
     const again = await edge.post('/batch_predict', { features: [[5, 5, 7]] });
@@ -143,8 +162,24 @@ describe('POST /batch_predict', () => {
   it.each([
     [{ features: [] }, 'features must have at least one row'],
     [{ features: [1, 2, 3] }, 'features[0] must be an array of numbers, got number'],
-    [{ features: [[1, 2, 3], [1, 2]] }, 'features[1] must have 3 numbers for model tiny, got 2'],
-    [{ features: [[1, 2, 3], [1, 2, 'x']] }, 'features[1][2] must be a finite number, got "x"'],
+    [
+      {
+        features: [
+          [1, 2, 3],
+          [1, 2],
+        ],
+      },
+      'features[1] must have 3 numbers for model tiny, got 2',
+    ],
+    [
+      {
+        features: [
+          [1, 2, 3],
+          [1, 2, 'x'],
+        ],
+      },
+      'features[1][2] must be a finite number, got "x"',
+    ],
   ])('refuses %j', async (body, message) => {
     expect(await edge.post('/batch_predict', body)).toMatchObject({
       status: 400,
@@ -171,7 +206,10 @@ describe('operations', () => {
   });
 
   it('knows its own paths by method, and no others without an origin', async () => {
-    expect(await edge.get('/batch_predict')).toMatchObject({ status: 405, body: { error: { code: 'method_not_allowed' } } });
+    expect(await edge.get('/batch_predict')).toMatchObject({
+      status: 405,
+      body: { error: { code: 'method_not_allowed' } },
+    });
     expect(await edge.get('/elsewhere')).toMatchObject({ status: 404, body: { error: { code: 'not_found' } } });
   });
 

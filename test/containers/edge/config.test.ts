@@ -1,0 +1,71 @@
+import { ConfigError, readConfig } from '../../../containers/edge/config';
+
+const MODELS = { MODELS_DIR: 'models' };
+
+describe('readConfig', () => {
+  it('needs no more than a place for models', () => {
+    expect(readConfig(MODELS)).toMatchObject({
+      port: 8080,
+      host: '127.0.0.1',
+      models: { kind: 'folder', folder: 'models' },
+      redisUrl: undefined,
+      channelPollMs: 5000,
+    });
+  });
+
+  it('reads every variable', () => {
+    const config = readConfig({
+      PORT: '3000',
+      HOST: '0.0.0.0',
+      REGION: 'eu-west-1',
+      MODEL_BUCKET: 'bucket',
+      DEFAULT_MODEL: 'ranker',
+      REDIS_URL: 'rediss://cache:6379',
+      DISK_CACHE_DIR: '/cache',
+      DISK_CACHE_MAX_BYTES: '2097152',
+      MEMORY_CACHE_MAX_BYTES: '1048576',
+      ORIGIN_URL: 'https://origin.example',
+      LOG_LEVEL: 'warn',
+      CHANNEL_POLL_SECONDS: '7',
+      TASK_ID: 'task-1',
+    });
+    expect(config).toEqual({
+      port: 3000,
+      host: '0.0.0.0',
+      region: 'eu-west-1',
+      models: { kind: 'bucket', bucket: 'bucket' },
+      defaultModel: 'ranker',
+      redisUrl: 'rediss://cache:6379',
+      diskCacheDir: '/cache',
+      diskCacheMaxBytes: 2_097_152,
+      memoryCacheMaxBytes: 1_048_576,
+      originUrl: 'https://origin.example',
+      logLevel: 'warn',
+      channelPollMs: 7000,
+      taskId: 'task-1',
+    });
+  });
+
+  it.each([
+    [{ ...MODELS, PORT: '80a' }, 'PORT="80a": must be a TCP port, a whole number from 0 to 65535'],
+    [{ ...MODELS, PORT: '65536' }, 'PORT="65536": must be a TCP port, a whole number from 0 to 65535'],
+    [
+      { ...MODELS, REDIS_URL: 'http://x' },
+      'REDIS_URL="http://x": must be a URL that starts with redis:// or rediss://',
+    ],
+    [{ ...MODELS, ORIGIN_URL: 'x' }, 'ORIGIN_URL="x": must be a URL that starts with http:// or https://'],
+    [
+      { ...MODELS, MEMORY_CACHE_MAX_BYTES: '10' },
+      'MEMORY_CACHE_MAX_BYTES="10": must be a size in bytes, a whole number from 1048576 to 1099511627776',
+    ],
+    [{ ...MODELS, LOG_LEVEL: 'loud' }, 'LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal or silent'],
+    [{ ...MODELS, REGION: '' }, 'REGION="": must not be empty'],
+    [{}, 'exactly one of MODELS_DIR (a folder) and MODEL_BUCKET (an S3 bucket) must be set: neither is set'],
+    [
+      { MODELS_DIR: 'a', MODEL_BUCKET: 'b' },
+      'exactly one of MODELS_DIR (a folder) and MODEL_BUCKET (an S3 bucket) must be set: got MODELS_DIR="a" and MODEL_BUCKET="b"',
+    ],
+  ])('refuses %j', (environment, message) => {
+    expect(() => readConfig(environment)).toThrow(new ConfigError(message));
+  });
+});
