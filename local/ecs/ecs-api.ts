@@ -95,7 +95,6 @@ function taskDescription(task: Task, { options }: Service): object {
         image: container.image,
         taskArn: task.arn(task.id),
         lastStatus: task.status,
-        restartCount: task.restartCount,
         // The process id: what a container runtime's id is for on this machine.
         runtimeId: task.pid === undefined ? undefined : String(task.pid),
         networkBindings: [

@@ -59,5 +59,11 @@ function taskDocument(identity: TaskIdentity): object {
 
 function containerDocument({ task }: TaskIdentity): object {
   const { container } = task.blueprint;
-  return { DockerId: `${task.id}-1`, Name: container.name, Image: container.image, KnownStatus: task.status };
+  return {
+    DockerId: `${task.id}-1`,
+    Name: container.name,
+    Image: container.image,
+    KnownStatus: task.status,
+    RestartCount: task.restartCount,
+  };
 }

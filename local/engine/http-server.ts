@@ -22,7 +22,7 @@ export async function serveLocally(listener: RequestListener, port = 0): Promise
   try {
     await once(server, 'listening');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+    if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'EADDRINUSE') {
       throw new Error(`port ${port} of 127.0.0.1 is in use: end the program that listens there or choose another port`);
     }
     throw error;

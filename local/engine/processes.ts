@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createWriteStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -104,13 +103,14 @@ function appendOutput(child: ChildProcess, logFile: string): void {
   child.once('error', () => log.end());
 }
 
-async function exitOf(child: ChildProcess): Promise<Exit> {
-  try {
-    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-    return { code, signal };
-  } catch (error) {
-    return { code: null, signal: null, error: error instanceof Error ? error : new Error(String(error)) };
-  }
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+    child.on('error', (error) => {
+      // A process that runs reports failed signals and messages here too; those do not end it.
+      if (child.pid === undefined) resolve({ code: null, signal: null, error });
+    });
+  });
 }
 
 async function stopChild(child: ChildProcess, exited: Promise<Exit>, graceMs: number): Promise<Exit> {
