@@ -1,8 +1,15 @@
 import { cidrBlocks } from './cidr';
+import {
+  asCall,
+  asList,
+  asScalarText,
+  asText,
+  located,
+  NO_VALUE,
+  placeholders,
+  substitution,
+} from './intrinsic-arguments';
 import type { Template } from './template';
-
-/** Value of `AWS::NoValue`: the property that holds it is left out. */
-const NO_VALUE = Symbol('AWS::NoValue');
 
 /** What a template's functions may refer to beyond the template itself. */
 export interface EvaluationScope {
@@ -285,51 +292,5 @@ export class Evaluator {
 
   private list(input: unknown, path: string): unknown[] {
     return asList(this.evaluate(input, path), path);
-  }
-}
-
-function asCall(input: object): { name: string; argument: unknown } | undefined {
-  const entries = Object.entries(input);
-  const [entry] = entries;
-  if (!entry || entries.length !== 1) return undefined;
-  const [name, argument] = entry;
-  // A policy statement's `Condition` holds operators; a reference to a condition holds its name.
-  const isCall = name === 'Ref' || name.startsWith('Fn::') || (name === 'Condition' && typeof argument === 'string');
-  return isCall ? { name, argument } : undefined;
-}
-
-function substitution(argument: unknown, path: string): { text: string; variables: Record<string, unknown> } {
-  const [text, variables = {}] = typeof argument === 'string' ? [argument] : asList(argument, path, 2);
-  if (typeof variables !== 'object' || variables === null)
-    throw new Error(`${path}: the second item must map variables`);
-  return { text: asText(text, path), variables: { ...variables } };
-}
-
-function placeholders(text: string): string[] {
-  return [...text.matchAll(/\$\{([^}!][^}]*)\}/g)].map(([, name = '']) => name.trim());
-}
-
-function asText(value: unknown, path: string): string {
-  if (typeof value !== 'string') throw new Error(`${path}: ${JSON.stringify(value)} must be a string`);
-  return value;
-}
-
-function asScalarText(value: unknown, path: string): string {
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw new Error(`${path}: ${value === NO_VALUE ? 'AWS::NoValue' : JSON.stringify(value)} cannot be used as a string`);
-}
-
-function asList(value: unknown, path: string, length?: number): unknown[] {
-  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) {
-    throw new Error(`${path}: ${JSON.stringify(value)} must be a list${length === undefined ? '' : ` of ${length}`}`);
-  }
-  return value;
-}
-
-function located<T>(path: string, produce: () => T): T {
-  try {
-    return produce();
-  } catch (error) {
-    throw new Error(`${path}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
