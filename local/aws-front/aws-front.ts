@@ -1,8 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { XMLBuilder } from 'fast-xml-parser';
 import { type LocalServer, serveLocally } from '../engine/http-server';
 import type { AwsApi } from '../engine/types';
 import { credentialScope } from './credential-scope';
+
+const xml = new XMLBuilder({ format: false });
+
+/** Services whose protocols carry errors as XML (smithy.io: REST-XML, of which S3 leaves out the wrapper, and Query). */
+const XML_ERROR_SERVICES: Readonly<Record<string, (error: object) => object>> = {
+  s3: (error) => ({ Error: error }),
+  ...Object.fromEntries(
+    ['cloudformation', 'cloudfront', 'elasticache', 'sns'].map((service) => [
+      service,
+      (error: object) => ({ ErrorResponse: { Error: error } }),
+    ]),
+  ),
+};
 
 export interface AwsFrontOptions {
   readonly account: string;
@@ -33,7 +47,7 @@ export class AwsFront {
   }
 
   /** Adds services; a second one under the same signing name is a mistake. */
-  serve(apis: readonly AwsApi[]): void {
+  serve(...apis: readonly AwsApi[]): void {
     for (const api of apis) {
       if (this.apis.has(api.signingName)) throw new Error(`two stand-ins claim the AWS service ${api.signingName}`);
       this.apis.set(api.signingName, api);
@@ -47,14 +61,20 @@ export class AwsFront {
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const scope = credentialScope(request);
     if (!scope) {
-      refuse(response, 403, 'MissingAuthenticationToken', 'sign the request with AWS Signature Version 4 or 4A');
+      refuse(response, '', 403, 'MissingAuthenticationToken', 'sign the request with AWS Signature Version 4 or 4A');
       return;
     }
     const { service, region, accessKeyId } = scope;
     const api = this.apis.get(service);
     if (!api) {
       const known = [...this.apis.keys()].sort().join(', ');
-      refuse(response, 501, 'NotImplemented', `no stand-in for the AWS service ${service}; there are: ${known}`);
+      refuse(
+        response,
+        service,
+        501,
+        'NotImplemented',
+        `no stand-in for the AWS service ${service}; there are: ${known}`,
+      );
       return;
     }
     try {
@@ -63,17 +83,19 @@ export class AwsFront {
       const message = error instanceof Error ? error.message : String(error);
       this.options.log(`${service} ${request.method} ${request.url}: ${message}`);
       if (response.headersSent) response.destroy();
-      else refuse(response, 500, 'InternalFailure', message);
+      else refuse(response, service, 500, 'InternalFailure', message);
     }
   }
 }
 
-/** Errors before a service is known: both shapes at once, so that SDKs of JSON and of XML protocols name the code. */
-function refuse(response: ServerResponse, status: number, code: string, message: string): void {
+/** An error that no stand-in answers itself, in the form that the SDK clients of the service read. */
+function refuse(response: ServerResponse, service: string, status: number, code: string, message: string): void {
+  const asXml = XML_ERROR_SERVICES[service];
   response.writeHead(status, {
-    'content-type': 'application/json',
+    'content-type': asXml ? 'application/xml' : 'application/json',
     'x-amzn-errortype': code,
     'x-amzn-requestid': randomUUID(),
   });
-  response.end(JSON.stringify({ __type: code, code, message }));
+  const error = { Code: code, Message: message };
+  response.end(asXml ? xml.build(asXml(error)) : JSON.stringify({ __type: code, code, message }));
 }

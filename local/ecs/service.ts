@@ -30,7 +30,7 @@ export class Service {
   private desired = 0;
   private closing = false;
   private failuresInARow = 0;
-  private lastWords = 'none';
+  private lastWords = '';
   private onChange: () => void = () => {};
   private readonly onHealth = (target: Target) => this.healthChanged(target);
 
@@ -56,7 +56,7 @@ export class Service {
    */
   async start(desiredCount: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      const fail = (why: string) => reject(new Error(`${why}; last words: ${this.lastWords}`));
+      const fail = (why: string) => reject(new Error(`${why}; last words: ${this.lastWords || this.wordsOfTasks()}`));
       const limit = setTimeout(
         () => fail(`no steady state after ${STEADY_STATE_TIMEOUT_MS / 1000} s`),
         STEADY_STATE_TIMEOUT_MS,
@@ -102,6 +102,10 @@ export class Service {
         return task.stop('Service is being deleted', SHUTDOWN_GRACE_MS);
       }),
     );
+  }
+
+  private wordsOfTasks(): string {
+    return [...this.tasks].map((task) => task.lastWords()).join(' | ');
   }
 
   private get isSteady(): boolean {

@@ -17,7 +17,7 @@ const scopes: AwsApi = {
   },
 };
 beforeAll(() => {
-  platform.get().front.serve([
+  platform.get().front.serve(
     scopes,
     queryApi('sns', {
       Publish: (parameters, { region }) => {
@@ -27,7 +27,7 @@ beforeAll(() => {
       },
     }),
     jsonApi('ecs', { ListTasks: (input) => ({ taskArns: [String(input.cluster)] }) }),
-  ]);
+  );
 });
 
 function call(headers: Record<string, string>, path = '/'): Promise<Response> {
@@ -64,7 +64,7 @@ describe('the AWS endpoint', () => {
   });
 
   test('two stand-ins for one service are a mistake', () => {
-    expect(() => platform.get().front.serve([scopes])).toThrow('two stand-ins claim the AWS service scopes');
+    expect(() => platform.get().front.serve(scopes)).toThrow('two stand-ins claim the AWS service scopes');
   });
 });
 
@@ -75,7 +75,7 @@ describe('the protocols, as SDK clients speak them', () => {
   test('Query: result, modelled error, defect', async () => {
     expect((await publish('a & <b>')).MessageId).toBe('eu-west-1/a & <b>');
     await expect(publish('fail')).rejects.toMatchObject({ name: 'NotFoundException', message: 'Topic does not exist' });
-    await expect(publish('crash')).rejects.toMatchObject({ $metadata: { httpStatusCode: 500 } });
+    await expect(publish('crash')).rejects.toMatchObject({ name: 'InternalFailure', message: 'a defect' });
     expect(platform.lines).toContainEqual(expect.stringContaining('a defect'));
   });
 

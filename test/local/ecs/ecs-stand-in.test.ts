@@ -27,7 +27,7 @@ let imageDirectory: string;
 beforeAll(async () => {
   const ecs = await EcsStandIn.start(platform.get(), elb);
   stops.push(() => ecs.close());
-  platform.get().front.serve([ecs.api]);
+  platform.get().front.serve(ecs.api);
   modules = [...elb.modules, ...ecs.modules];
   client = new ECSClient(clientSettings(platform.get()));
   imageDirectory = serverImage(platform.directory);

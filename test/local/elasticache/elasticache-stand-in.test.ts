@@ -10,7 +10,7 @@ let elasticache: ElastiCacheStandIn;
 const stops: (() => Promise<void>)[] = [];
 beforeAll(() => {
   elasticache = new ElastiCacheStandIn(platform.get());
-  platform.get().front.serve([elasticache.api]);
+  platform.get().front.serve(elasticache.api);
 });
 afterAll(async () => {
   for (const stop of stops) await stop();

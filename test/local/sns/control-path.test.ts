@@ -89,7 +89,10 @@ beforeAll(async () => {
   out = join(platform.directory, 'events');
   services = await startRegionalServices(platform.get(), regionDistances);
   assembly = await start();
-  platform.get().front.serve([...services.apis, cloudFormationApi(() => assembly)]);
+  platform.get().front.serve(
+    ...services.apis,
+    cloudFormationApi(() => assembly),
+  );
 });
 afterAll(async () => {
   await assembly?.stop();
