@@ -1,6 +1,14 @@
 import type { ControlMessage } from '../../../lib/core/control-message';
+import { createControlLog, createNullControlLog } from '../control/log-follower';
 import type { ControlLog, Logger, ModelReport } from '../control/types';
-import type { EdgeCache } from './types';
+import { CacheState } from './cache-state';
+import { type ControlJournal, openControlJournal } from './control-journal';
+import { DiskStore } from './disk-store';
+import { createEdgeCache } from './edge-cache';
+import { InvalidationIndex } from './invalidation-index';
+import { createL1Store } from './l1-store';
+import { createMemoryStore } from './memory-store';
+import type { EdgeCache, Position } from './types';
 
 /** What the edge service decides about its cache. */
 export interface EdgeCacheConfig {
@@ -28,8 +36,66 @@ export interface OpenEdgeCache {
   close(): Promise<void>;
 }
 
+/** Position of a cache that has not seen any control log; no log has this name. */
+const NO_LOG: Position = { epoch: 'none', seq: 0 };
+const DEFAULT_DISK_BYTES = 1024 ** 3;
+
 /**
- * Opens every tier that `config` names and follows the region's control log. Resolves at once: tiers that are not
- * ready yet, or fail, are misses until they are.
+ * Opens every tier that `config` names and follows the region's control log. Does not wait for Redis or for old disk
+ * entries: a tier that is not ready, or fails, is a miss. Entries of L1 and of an earlier process's disk are used once
+ * the log has been caught up with. Rejects only when the Redis URL is none.
  */
-export declare function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCache>;
+export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCache> {
+  const { redisUrl, log } = config;
+  const index = new InvalidationIndex(NO_LOG);
+  const memory = createMemoryStore(config.memoryMaxBytes);
+  const disk = await openDisk(config, index);
+  const l1 = redisUrl === undefined ? undefined : createL1Store(redisUrl, log);
+
+  const state = new CacheState({
+    index,
+    journal: disk?.journal,
+    dropLocalTiers: () => {
+      void memory.clear();
+      disk?.store.clear().catch((error: unknown) => log.warn({ err: error }, 'disk cache could not be cleared'));
+    },
+    onControlMessage: config.onControlMessage,
+  });
+  const controlLog = redisUrl === undefined ? withoutLog(state) : createControlLog({ ...config, redisUrl, state });
+  const mayUseLasting = () => state.hasCaughtUp();
+  const cache = createEdgeCache({ memory, l1, l2: disk?.store, index, mayUseLasting });
+  return {
+    cache,
+    controlLog,
+    async close() {
+      await controlLog.close();
+      await cache.close();
+      await disk?.journal.close();
+    },
+  };
+}
+
+interface Disk {
+  readonly store: DiskStore;
+  readonly journal: ControlJournal;
+}
+
+/** The disk tier with the journal that makes its entries usable, or neither. */
+async function openDisk(config: EdgeCacheConfig, index: InvalidationIndex): Promise<Disk | undefined> {
+  const { diskDir, diskMaxBytes = DEFAULT_DISK_BYTES, log } = config;
+  if (diskDir === undefined) return undefined;
+  try {
+    const store = await DiskStore.open(diskDir, diskMaxBytes, log);
+    return { store, journal: await openControlJournal(diskDir, index, log) };
+  } catch (error) {
+    log.error({ err: error, diskDir }, 'disk cache cannot be used; going on without it');
+    return undefined;
+  }
+}
+
+/** Without Redis there is one state for ever; entries made under a log cannot be judged, and are dropped. */
+function withoutLog(state: CacheState): ControlLog {
+  if (state.checkpoint().position.epoch !== NO_LOG.epoch) state.restartAt(NO_LOG);
+  state.caughtUp();
+  return createNullControlLog(state);
+}

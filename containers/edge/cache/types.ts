@@ -34,6 +34,20 @@ export interface CacheStore {
   close(): Promise<void>;
 }
 
+/** What a bounded tier holds now, and what it has dropped so far. */
+export interface StoreUsage {
+  readonly bytes: number;
+  readonly entries: number;
+  readonly evictions: number;
+  /** Entries dropped because their checksum did not hold. */
+  readonly corrupt: number;
+}
+
+/** A tier within this process's own bounds: memory or disk. */
+export interface BoundedStore extends CacheStore {
+  usage(): StoreUsage;
+}
+
 /** What a fill gives back. With `ttlMs` 0 the answer is passed on and not stored. */
 export interface Filled {
   readonly body: Buffer;

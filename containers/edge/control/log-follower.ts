@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LogSession } from './log-session';
+import type { ControlLog, Logger, LogState, ModelReport } from './types';
+
+/** What a follower needs. Durations in ms. */
+export interface ControlLogOptions {
+  /** `redis://` or `rediss://`. */
+  readonly redisUrl: string;
+  readonly taskId: string;
+  readonly region: string;
+  /** Kept up to date by the follower. */
+  readonly state: LogState;
+  /** Asked at every heartbeat. */
+  readonly report: () => ModelReport;
+  readonly log: Logger;
+  readonly heartbeatMs?: number;
+  /** A reply that takes longer means that the connection is dead. */
+  readonly replyDeadlineMs?: number;
+  readonly maxBackoffMs?: number;
+}
+
+const FIRST_BACKOFF_MS = 100;
+
+/** Follows a region's control log until closed: reconnects by itself, replays what was missed, reports. */
+export function createControlLog(options: ControlLogOptions): ControlLog {
+  return new LogFollower(options);
+}
+
+/** The log of an edge service without Redis: nothing is ever announced. */
+export function createNullControlLog(state: Pick<LogState, 'checkpoint'>): ControlLog {
+  return {
+    ready: Promise.resolve(),
+    position: () => state.checkpoint().position,
+    connected: () => false,
+    reportSoon: () => undefined,
+    close: async () => undefined,
+  };
+}
+
+class LogFollower implements ControlLog {
+  readonly ready: Promise<void>;
+  readonly #options: ControlLogOptions;
+  readonly #state: LogState;
+  readonly #startedAt = new Date().toISOString();
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>;
+  #becomeReady: () => void = () => undefined;
+  #session: LogSession | undefined;
+
+  constructor(options: ControlLogOptions) {
+    this.#options = options;
+    this.#state = options.state;
+    this.ready = new Promise((resolve) => {
+      this.#becomeReady = resolve;
+    });
+    this.#running = this.#run();
+  }
+
+  position() {
+    return this.#state.checkpoint().position;
+  }
+
+  connected(): boolean {
+    return this.#session?.live ?? false;
+  }
+
+  reportSoon(): void {
+    void this.#session?.beat();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#session?.end();
+    await this.#running;
+    this.#becomeReady();
+  }
+
+  async #run(): Promise<void> {
+    const { log, maxBackoffMs = 2_000 } = this.#options;
+    const closing = this.#closing.signal;
+    let failures = 0;
+    while (!closing.aborted) {
+      try {
+        await this.#followOnce(() => {
+          if (failures > 0) log.info(this.position(), 'control log caught up again');
+          failures = 0;
+        });
+      } catch (error) {
+        if (closing.aborted) return;
+        if (failures === 0) log.warn({ err: error }, 'control log lost; connecting again');
+        failures += 1;
+      }
+      const backoffMs = Math.min(maxBackoffMs, FIRST_BACKOFF_MS * 2 ** failures) * (0.5 + Math.random() / 2);
+      await sleep(backoffMs, undefined, { signal: closing }).catch(() => undefined);
+    }
+  }
+
+  /** Follows over one connection until it is lost; rejects with the reason. */
+  async #followOnce(onCaughtUp: () => void): Promise<never> {
+    const session = new LogSession({
+      ...this.#options,
+      startedAt: this.#startedAt,
+      heartbeatMs: this.#options.heartbeatMs ?? 1_000,
+      replyDeadlineMs: this.#options.replyDeadlineMs ?? 3_000,
+    });
+    this.#session = session;
+    try {
+      return await session.follow(this.#closing.signal, () => {
+        onCaughtUp();
+        this.#becomeReady();
+      });
+    } finally {
+      this.#session = undefined;
+      session.discard();
+    }
+  }
+}
