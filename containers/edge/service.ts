@@ -63,7 +63,6 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
       originUrl: config.originUrl,
       repository: supply.repository,
       predictor: new Predictor(cache),
-      cache,
       metrics,
       unavailableReason: () => (draining ? 'the service is stopping' : supply.pendingReason()),
     },

@@ -1,4 +1,3 @@
-import type { EdgeCache } from '../cache/types';
 import type { ModelRepository } from '../inference/model-repository';
 import type { Predictor } from '../inference/predictor';
 import type { CacheLevel, Metrics } from '../metrics';
@@ -10,7 +9,6 @@ export interface HttpContext {
   readonly originUrl: string | undefined;
   readonly repository: ModelRepository;
   readonly predictor: Predictor;
-  readonly cache: EdgeCache;
   readonly metrics: Metrics;
   /** Why this process should get no requests now; `undefined` when it should. */
   readonly unavailableReason: () => string | undefined;

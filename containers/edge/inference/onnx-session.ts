@@ -1,17 +1,10 @@
-import type { InferenceSession } from 'onnxruntime-node';
+import './telemetry-off';
+import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
 import type { TensorSpec } from '../../../lib/core/manifest';
 import { messageOf } from '../errors';
 import { codecOf, codecOfOnnxType, type TensorData } from './datatypes';
 import { RefusedModel } from './refused-model';
 import type { Tensor } from './tensors';
-
-type OnnxRuntime = typeof import('onnxruntime-node');
-
-async function loadOnnxRuntime(): Promise<OnnxRuntime> {
-  // ONNX Runtime reads this once, when its library is loaded, and reports usage to its vendor without it.
-  process.env.ORT_DISABLE_TELEMETRY = '1';
-  return import('onnxruntime-node');
-}
 
 const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   // One thread a session: the service runs one process per vCPU, and more threads measured slower.
@@ -34,25 +27,24 @@ export interface OnnxSession {
 
 /** Loads an ONNX file. Throws `RefusedModel` when it is not a model that this service can serve. */
 export async function openOnnxSession(file: string): Promise<OnnxSession> {
-  const runtime = await loadOnnxRuntime();
-  const session = await createSession(runtime, file);
+  const session = await createSession(file);
   try {
-    return wrapSession(runtime, session);
+    return wrapSession(session);
   } catch (error) {
     await session.release();
     throw error;
   }
 }
 
-async function createSession(runtime: OnnxRuntime, file: string): Promise<InferenceSession> {
+async function createSession(file: string): Promise<InferenceSession> {
   try {
-    return await runtime.InferenceSession.create(file, SESSION_OPTIONS);
+    return await InferenceSession.create(file, SESSION_OPTIONS);
   } catch (error) {
     throw new RefusedModel(`ONNX Runtime cannot load the file: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function wrapSession(runtime: OnnxRuntime, session: InferenceSession): OnnxSession {
+function wrapSession(session: InferenceSession): OnnxSession {
   const inputs = session.inputMetadata.map((value) => specOf(value, 'input'));
   const outputs = session.outputMetadata.filter((value) => value.isTensor).map((value) => specOf(value, 'output'));
   if (inputs.length === 0) throw new RefusedModel('the model has no input');
@@ -62,7 +54,7 @@ function wrapSession(runtime: OnnxRuntime, session: InferenceSession): OnnxSessi
     inputs,
     outputs,
     async run(tensors) {
-      const feeds = Object.fromEntries(tensors.map((tensor) => [tensor.name, toOnnx(runtime, tensor)]));
+      const feeds = Object.fromEntries(tensors.map((tensor) => [tensor.name, toOnnx(tensor)]));
       const results = await session.run(feeds, fetches);
       return outputs.map((spec) => {
         const result = results[spec.name];
@@ -86,9 +78,8 @@ function specOf(value: InferenceSession.ValueMetadata, role: string): TensorSpec
   };
 }
 
-function toOnnx(runtime: OnnxRuntime, tensor: Tensor): InstanceType<OnnxRuntime['Tensor']> {
+function toOnnx(tensor: Tensor): OnnxTensor {
   const codec = codecOf(tensor.datatype);
   if (codec === undefined) throw new Error(`datatype ${tensor.datatype} of ${tensor.name} cannot be run`);
-  const { Tensor: OnnxTensor } = runtime;
   return new OnnxTensor(codec.onnxType as 'float32', tensor.data as Float32Array, tensor.shape);
 }
