@@ -76,6 +76,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     throw new ConfigError(`${variable}=${JSON.stringify(environment[variable])}: ${issue?.message}`);
   }
   const variables = parsed.data;
+  if (variables.MODEL_BUCKET !== undefined && environment.REGION === undefined) {
+    throw new ConfigError('REGION must be set with MODEL_BUCKET: it is the region of the bucket');
+  }
   return {
     port: variables.PORT,
     host: variables.HOST,

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 
 /** Every error the service answers with: its HTTP status by its code. Clients match on the code; messages may change. */
-export const ERROR_STATUS = {
+const ERROR_STATUS = {
   invalid_json: 400,
   invalid_request: 400,
   model_required: 400,

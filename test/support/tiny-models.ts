@@ -5,7 +5,7 @@ import type { GoldenSample, ModelManifest } from '../../lib/core/manifest';
 import { encodeOnnx } from '../../models/onnx/writer';
 
 /** Width of one row of a tiny model. */
-export const TINY_WIDTH = 3;
+const TINY_WIDTH = 3;
 
 /** A real ONNX model: `score` = `factor` times the sum of a row of `features`, any number of rows. */
 export function tinyModel(factor: number): Buffer {

@@ -15,9 +15,6 @@ export type TensorData =
   | BigUint64Array
   | readonly string[];
 
-/** A value as JSON can carry it. */
-export type JsonElement = number | string | boolean;
-
 /** How one datatype is read from JSON, held in memory and named by ONNX Runtime. */
 export interface DatatypeCodec {
   readonly datatype: Datatype;

@@ -104,24 +104,22 @@ export function tensorBytes(tensor: Tensor): Buffer {
   return Buffer.concat(pieces);
 }
 
-/** JSON text of a tensor's elements, comma-separated. 64-bit integers keep every digit; NaN and infinities are strings. */
-export function elementsAsJson(data: TensorData): string {
-  return Array.from<string | number | bigint>(data)
-    .map((value) => {
-      if (typeof value === 'string') return JSON.stringify(value);
-      // JSON has no NaN or Infinity; protobuf's JSON mapping, which the protocol's gRPC gateways use, writes strings.
-      if (typeof value === 'number' && !Number.isFinite(value)) return `"${value}"`;
-      return String(value);
-    })
+/**
+ * JSON text of a tensor's elements, comma-separated. 64-bit integers keep every digit; BOOL becomes `true` and `false`,
+ * NaN and infinities strings.
+ */
+export function tensorElementsAsJson(tensor: Tensor): string {
+  const isBool = tensor.datatype === 'BOOL';
+  return Array.from<string | number | bigint>(tensor.data)
+    .map((value) => (isBool ? String(value !== 0) : elementAsJson(value)))
     .join(',');
 }
 
-/** JSON text of a tensor's elements with BOOL as `true` and `false`. */
-export function tensorElementsAsJson(tensor: Tensor): string {
-  if (tensor.datatype !== 'BOOL') return elementsAsJson(tensor.data);
-  return Array.from<string | number | bigint>(tensor.data)
-    .map((value) => String(value !== 0))
-    .join(',');
+function elementAsJson(value: string | number | bigint): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  // JSON has no NaN or Infinity; protobuf's JSON mapping, which the protocol's gRPC gateways use, writes strings.
+  if (typeof value === 'number' && !Number.isFinite(value)) return `"${value}"`;
+  return String(value);
 }
 
 function isStrings(data: TensorData): data is readonly string[] {

@@ -60,9 +60,10 @@ describe('readConfig', () => {
     ],
     [{ ...MODELS, LOG_LEVEL: 'loud' }, 'LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal or silent'],
     [{ ...MODELS, REGION: '' }, 'REGION="": must not be empty'],
+    [{ MODEL_BUCKET: 'b' }, 'REGION must be set with MODEL_BUCKET: it is the region of the bucket'],
     [{}, 'exactly one of MODELS_DIR (a folder) and MODEL_BUCKET (an S3 bucket) must be set: neither is set'],
     [
-      { MODELS_DIR: 'a', MODEL_BUCKET: 'b' },
+      { MODELS_DIR: 'a', MODEL_BUCKET: 'b', REGION: 'eu-west-1' },
       'exactly one of MODELS_DIR (a folder) and MODEL_BUCKET (an S3 bucket) must be set: got MODELS_DIR="a" and MODEL_BUCKET="b"',
     ],
   ])('refuses %j', (environment, message) => {
