@@ -12,7 +12,7 @@ import {
   type Segment,
   scanSegment,
 } from './entry-segments';
-import type { BoundedStore, CacheEntry, StoreUsage } from './types';
+import type { BoundedStore, CacheEntry, Position, StoreUsage } from './types';
 
 /** Where an entry's record lies. */
 interface Location {
@@ -20,6 +20,7 @@ interface Location {
   readonly offset: number;
   readonly length: number;
   readonly storedAt: number;
+  readonly stamp: Position;
 }
 
 /** A record on its way to the disk; without an entry it says that the key is gone. */
@@ -118,8 +119,9 @@ export class DiskStore implements BoundedStore {
   /** Resolves when the record is with the operating system. Entries too large for a segment are not kept. */
   async set(entry: CacheEntry): Promise<void> {
     const held = this.#pending.get(entry.key)?.entry ?? this.#locations.get(entry.key);
-    const isHeldAlready = held?.storedAt === entry.storedAt;
-    if (!isHeldAlready) await this.#append(entry.key, entry, encodeRecord('entry', encodeEntry(entry)));
+    // The very entry that is here already comes back by promotion from L1.
+    if (!held || !isSameFill(held, entry))
+      await this.#append(entry.key, entry, encodeRecord('entry', encodeEntry(entry)));
   }
 
   async delete(key: string): Promise<void> {
@@ -202,7 +204,7 @@ export class DiskStore implements BoundedStore {
     }
     segment.bytes += record.length;
     if (!entry) return void this.#locations.delete(key);
-    this.#locations.set(key, { segment, offset, length: record.length, storedAt: entry.storedAt });
+    this.#locations.set(key, { segment, offset, length: record.length, storedAt: entry.storedAt, stamp: entry.stamp });
     this.#segments.get(segment)?.push(key);
   }
 
@@ -259,7 +261,7 @@ export class DiskStore implements BoundedStore {
         if (kind === 'removal') return void found.delete(payload.toString());
         const entry = readableEntry(payload);
         if (!entry) this.#corrupt += 1;
-        else found.set(entry.key, { segment, offset, length, storedAt: entry.storedAt });
+        else found.set(entry.key, { segment, offset, length, storedAt: entry.storedAt, stamp: entry.stamp });
       });
       this.#corrupt += corrupt;
     } catch (error) {
@@ -267,6 +269,12 @@ export class DiskStore implements BoundedStore {
       if (!wasDroppedMeanwhile) throw error;
     }
   }
+}
+
+type Fill = Pick<CacheEntry, 'storedAt' | 'stamp'>;
+
+function isSameFill(a: Fill, b: Fill): boolean {
+  return a.storedAt === b.storedAt && a.stamp.seq === b.stamp.seq && a.stamp.epoch === b.stamp.epoch;
 }
 
 function entryOfRecord(bytes: Buffer): CacheEntry | undefined {

@@ -84,10 +84,12 @@ interface Disk {
 async function openDisk(config: EdgeCacheConfig, index: InvalidationIndex): Promise<Disk | undefined> {
   const { diskDir, diskMaxBytes = DEFAULT_DISK_BYTES, log } = config;
   if (diskDir === undefined) return undefined;
+  let store: DiskStore | undefined;
   try {
-    const store = await DiskStore.open(diskDir, diskMaxBytes, log);
+    store = await DiskStore.open(diskDir, diskMaxBytes, log);
     return { store, journal: await openControlJournal(diskDir, index, log) };
   } catch (error) {
+    await store?.close();
     log.error({ err: error, diskDir }, 'disk cache cannot be used; going on without it');
     return undefined;
   }

@@ -64,7 +64,7 @@ export interface CacheAnswer {
   readonly collapsed: boolean;
   /** Whole seconds since the fill; 0 for a fresh one. */
   readonly ageSeconds: number;
-  /** Remaining freshness in whole seconds. */
+  /** Remaining freshness in whole seconds, rounded up: with `ageSeconds` it makes the whole lifetime. */
   readonly ttlSeconds: number;
   /** Whether the answer was, or already is, stored. */
   readonly stored: boolean;

@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { createClient } from 'redis';
+import { createL1Store } from '../../../../containers/edge/cache/l1-store';
+import type { CacheStore } from '../../../../containers/edge/cache/types';
+import { startRedis, type TestRedis } from '../../../support/redis';
+import { collectingLog, entryOf, until } from './fixtures';
+
+const ROOT = process.cwd();
+
+describe('the L1 store', () => {
+  let redis: TestRedis;
+  let store: CacheStore;
+  const log = collectingLog();
+  beforeAll(async () => {
+    redis = await startRedis();
+    store = createL1Store(redis.url, log, { deadlineMs: 200, failuresToOpen: 3, retryMs: 50 });
+  });
+  afterAll(async () => {
+    await store.close();
+    await redis.stop();
+  });
+  const isStored = (key: string) => async () => {
+    await Promise.resolve(store.set(entryOf(key))).catch(() => undefined);
+    return (await Promise.resolve(store.get(key)).catch(() => undefined)) !== undefined;
+  };
+
+  it('lets Redis expire an entry when its freshness ends', async () => {
+    await until(isStored('connected'));
+    await store.set(entryOf('k', { storedAt: Date.now() - 1_000, ttlMs: 61_000 }));
+    await store.set(entryOf('stale', { storedAt: Date.now() - 1_000, ttlMs: 1_000 }));
+    const client = createClient({ url: redis.url });
+    await client.connect();
+    const keys = await client.keys('*');
+    const left = await client.pTTL(keys.find((key) => key.endsWith(':k')) ?? '');
+    await client.destroy();
+    expect(left).toBeGreaterThan(30_000);
+    expect(left).toBeLessThanOrEqual(60_000);
+    expect(keys.some((key) => key.endsWith(':stale'))).toBe(false);
+  });
+
+  it('takes what it cannot read for a miss', async () => {
+    const client = createClient({ url: redis.url });
+    await client.connect();
+    await store.set(entryOf('foreign'));
+    const [key] = (await client.keys('*')).filter((name) => name.endsWith(':foreign'));
+    for (const bytes of ['', 'not an entry', '\x02another format of at least thirty-five bytes']) {
+      await client.set(key ?? '', bytes);
+      expect(await store.get('foreign')).toBeUndefined();
+    }
+    await client.destroy();
+  });
+
+  it('gives up on a Redis that hangs, then leaves it alone, then comes back by itself', async () => {
+    await until(isStored('hung'));
+    redis.freeze();
+    for (let i = 0; i < 3; i++) await expect(store.get('hung')).rejects.toThrow('did not answer within 200 ms');
+    expect(await store.get('hung')).toBeUndefined();
+    redis.thaw();
+    await until(async () => (await Promise.resolve(store.get('hung')).catch(() => undefined)) !== undefined);
+  });
+
+  it('is a miss without a connection, says so once, and reconnects', async () => {
+    await until(isStored('lost'));
+    const { port } = redis;
+    await redis.stop();
+    await until(async () => (await Promise.resolve(store.get('lost')).catch(() => 'error')) === undefined);
+    await store.set(entryOf('lost'));
+    redis = await startRedis({ port });
+    await until(isStored('found again'));
+    expect(log.said).toEqual(['L1 cache lost; going on without it until it is back', 'L1 cache is back']);
+  });
+
+  it('refuses a URL that is not Redis', () => {
+    expect(() => createL1Store('http://127.0.0.1:1', log)).toThrow('must be redis:// or rediss:// (TLS)');
+  });
+
+  it('speaks TLS to a certificate that NODE_EXTRA_CA_CERTS trusts, and to no other', async () => {
+    const secure = await startRedis({ tls: true });
+    const program = `
+      const { createL1Store } = require(${JSON.stringify(`${ROOT}/containers/edge/cache/l1-store`)});
+      const { entryOf } = require(${JSON.stringify(`${ROOT}/test/containers/edge/cache/fixtures`)});
+      const said = (outcome) => { process.stdout.write(outcome); process.exit(0); };
+      const log = { info() {}, error() {}, warn: ({ err }) => said(err.code) };
+      const store = createL1Store(process.env.REDIS_URL, log, { deadlineMs: 5000 });
+      setInterval(async () => {
+        await store.set(entryOf('k'));
+        if (await store.get('k')) said('stored');
+      }, 20);`;
+    const run = async (env: Record<string, string>): Promise<string> => {
+      const options = { env: { ...process.env, REDIS_URL: secure.url, ...env }, cwd: ROOT };
+      const { stdout } = await promisify(execFile)(process.execPath, ['--require', 'tsx/cjs', '-e', program], options);
+      return stdout;
+    };
+    try {
+      const outcomes = await Promise.all([run({ NODE_EXTRA_CA_CERTS: secure.caFile ?? '' }), run({})]);
+      expect(outcomes).toEqual(['stored', 'DEPTH_ZERO_SELF_SIGNED_CERT']);
+    } finally {
+      await secure.stop();
+    }
+  });
+});
