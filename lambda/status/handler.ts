@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { type RegionStatus, StatusRequest } from '../../lib/core/task-report';
+import { RedisUrl, readEnvironment } from '../environment';
+import { SharedRedis } from '../redis-connection';
+import { regionStatus } from './region-status';
+
+const { REDIS_URL, REGION } = readEnvironment(
+  z.object({ REDIS_URL: RedisUrl, REGION: z.string({ error: 'must name the AWS region' }).min(1) }),
+  process.env,
+);
+const redis = new SharedRedis(REDIS_URL);
+
+/**
+ * Answers a `StatusRequest` with the region's `RegionStatus`.
+ * @throws when the request is malformed or Valkey cannot be reached.
+ */
+export async function handler(event: unknown): Promise<RegionStatus> {
+  const request = StatusRequest.safeParse(event);
+  if (!request.success) throw new Error(`not a status request: ${z.prettifyError(request.error)}`);
+  return regionStatus(await redis.connection(), REGION, request.data);
+}

@@ -1,0 +1,47 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type BuildOptions, buildSync } from 'esbuild';
+
+/** Root of the project; paths of entry points and build results are given relative to it. */
+export const PROJECT_ROOT = join(__dirname, '..', '..');
+
+/** Where bundles are written before they are staged as assets; not under version control. */
+export const BUILD_DIRECTORY = join(PROJECT_ROOT, '.build');
+
+/**
+ * Bundles one entry point (path relative to the project) into one file's text. The text depends on the sources alone,
+ * so that an unchanged program keeps its asset hash.
+ */
+export function bundleText(entry: string, options: BuildOptions): string {
+  const result = buildSync({
+    absWorkingDir: PROJECT_ROOT,
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    legalComments: 'none',
+    logLevel: 'silent',
+    ...options,
+  });
+  const [output] = result.outputFiles ?? [];
+  if (!output) throw new Error(`esbuild wrote nothing for ${entry}`);
+  return output.text;
+}
+
+/** Writes a file unless it already holds this content. Whole or not at all, for another synthesis may read it meanwhile. */
+export function writeIfChanged(path: string, content: Buffer | string): void {
+  const bytes = Buffer.from(content);
+  if (existingContent(path)?.equals(bytes)) return;
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, bytes);
+  renameSync(temporary, path);
+}
+
+function existingContent(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,113 @@
+import { join } from 'node:path';
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { type IVpc, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2';
+import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Architecture, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
+import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { LambdaSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { controlTopicName, type NamingScope, statusFunctionName } from '../core/resource-names';
+import { PROJECT_ROOT } from './bundle';
+import type { RegionalCache } from './regional-cache';
+
+export interface ControlPathProps {
+  readonly naming: NamingScope;
+  readonly vpc: IVpc;
+  readonly cache: RegionalCache;
+  readonly region: string;
+  readonly logRetentionDays: RetentionDays;
+}
+
+/**
+ * How a region hears of invalidations and new versions: topic -> `invalidation` function -> control log in Valkey ->
+ * every edge task; and how the operator sees what the tasks made of it: the `status` function. What cannot be delivered
+ * or applied waits in a queue for the operator.
+ */
+export class ControlPath extends Construct {
+  readonly topic: Topic;
+  readonly invalidation: NodejsFunction;
+  readonly status: NodejsFunction;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: ControlPathProps,
+  ) {
+    super(scope, id);
+    this.topic = new Topic(this, 'Topic', { topicName: controlTopicName(props.naming), enforceSSL: true });
+    const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
+      vpc: props.vpc,
+      description: 'Control functions: Valkey and AWS APIs out',
+    });
+    props.cache.allowFrom(securityGroup, 'Control functions');
+
+    this.invalidation = this.addFunction('Invalidation', 'invalidation', securityGroup, {
+      environment: { REDIS_URL: props.cache.url },
+      onFailure: new SqsDestination(this.addDeadLetterQueue('Unapplied')),
+      retryAttempts: 2,
+    });
+    this.topic.addSubscription(
+      new LambdaSubscription(this.invalidation, { deadLetterQueue: this.addDeadLetterQueue('Undelivered') }),
+    );
+    this.status = this.addFunction('Status', 'status', securityGroup, {
+      functionName: statusFunctionName(props.naming),
+      environment: { REDIS_URL: props.cache.url, REGION: props.region },
+    });
+  }
+
+  /** A function of `lambda/<folder>/handler.ts` inside the network. */
+  private addFunction(
+    id: string,
+    folder: string,
+    securityGroup: SecurityGroup,
+    options: Pick<
+      ConstructorParameters<typeof NodejsFunction>[2] & object,
+      'environment' | 'functionName' | 'onFailure' | 'retryAttempts'
+    >,
+  ): NodejsFunction {
+    const role = new Role(this, `${id}Role`, {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSLambdaVPCAccessExecutionRole')],
+    });
+    Validations.of(role).acknowledge({
+      id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole]',
+      reason: 'Logging and network interfaces, nothing else; AWS keeps it in step with what Lambda in a VPC needs.',
+    });
+    return new NodejsFunction(this, id, {
+      entry: join(PROJECT_ROOT, 'lambda', folder, 'handler.ts'),
+      projectRoot: PROJECT_ROOT,
+      depsLockFilePath: join(PROJECT_ROOT, 'package-lock.json'),
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      memorySize: 256,
+      timeout: Duration.seconds(15),
+      role,
+      vpc: this.props.vpc,
+      vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
+      securityGroups: [securityGroup],
+      logGroup: new LogGroup(this, `${id}Logs`, {
+        retention: this.props.logRetentionDays,
+        removalPolicy: RemovalPolicy.DESTROY,
+      }),
+      bundling: { format: OutputFormat.CJS, target: 'node20', bundleAwsSDK: true },
+      ...options,
+    });
+  }
+
+  private addDeadLetterQueue(id: string): Queue {
+    const queue = new Queue(this, id, {
+      enforceSSL: true,
+      encryption: QueueEncryption.SQS_MANAGED,
+      retentionPeriod: Duration.days(14),
+    });
+    Validations.of(queue).acknowledge({
+      id: 'AwsSolutions-SQS3',
+      reason: 'This is itself a dead-letter queue.',
+    });
+    return queue;
+  }
+}

@@ -1,0 +1,183 @@
+import { Duration, Validations } from 'aws-cdk-lib';
+import type { ICertificate } from 'aws-cdk-lib/aws-certificatemanager';
+import {
+  AllowedMethods,
+  type BehaviorOptions,
+  CachePolicy,
+  CfnDistribution,
+  Distribution,
+  type ErrorResponse,
+  FunctionEventType,
+  HttpVersion,
+  type IOrigin,
+  KeyValueStore,
+  OriginProtocolPolicy,
+  OriginRequestPolicy,
+  OriginSslPolicy,
+  S3OriginAccessControl,
+  SecurityPolicyProtocol,
+  ViewerProtocolPolicy,
+} from 'aws-cdk-lib/aws-cloudfront';
+import { HttpOrigin, OriginGroup, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import { CACHE_TAG_HEADER } from '../core/tags';
+import { CachePolicies } from './cache-policies';
+import { EDGE_READ_TIMEOUT } from './edge-timeouts';
+import { FAILOVER_STATUSES, ViewerRequestFunction } from './viewer-request-function';
+
+/** Origin ids that the viewer-request function names. */
+const EDGE_ORIGIN = 'edge';
+const FAILOVER_ORIGIN = 'edge-failover';
+
+/** Errors that a POP must not keep: the next request may find the region recovered. */
+const TRANSIENT_STATUSES = [500, 502, 503, 504];
+
+export interface EdgeDistributionProps {
+  /** Prefix of account-wide names. */
+  readonly namePrefix: string;
+  readonly domainName: string;
+  readonly certificate: ICertificate;
+  /** Leads to the nearest healthy region. */
+  readonly originHostname: string;
+  /** Leads to the region next to it; absent where there is only one. */
+  readonly failoverHostname?: string | undefined;
+  /** The home region's model bucket, then, where there is one, the nearest replica. */
+  readonly modelBuckets: readonly [IBucket, IBucket?];
+  readonly defaultModel: string;
+}
+
+/** The outermost cache: one CloudFront distribution for predictions, artifacts and API responses. */
+export class EdgeDistribution extends Construct {
+  readonly distribution: Distribution;
+  readonly keyValueStore: KeyValueStore;
+
+  constructor(scope: Construct, id: string, props: EdgeDistributionProps) {
+    super(scope, id);
+    this.keyValueStore = new KeyValueStore(this, 'LiveVersions', {
+      keyValueStoreName: `${props.namePrefix}-live-versions`,
+      comment: 'Live version of each model, written by the publisher',
+    });
+    const originIds = props.failoverHostname === undefined ? [EDGE_ORIGIN] : [EDGE_ORIGIN, FAILOVER_ORIGIN];
+    const viewerRequest = new ViewerRequestFunction(this, 'ViewerRequest', {
+      functionName: `${props.namePrefix}-viewer-request`,
+      keyValueStore: this.keyValueStore,
+      defaultModel: props.defaultModel,
+      originIds,
+    });
+    const policies = new CachePolicies(this, 'CachePolicies', props.namePrefix);
+    const edge = edgeOrigin(EDGE_ORIGIN, props.originHostname);
+
+    /** A path that the edge service answers, any method, through the function. */
+    const service = (cachePolicy: BehaviorOptions['cachePolicy'] & object): BehaviorOptions => ({
+      origin: edge,
+      cachePolicy,
+      originRequestPolicy: OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+      allowedMethods: AllowedMethods.ALLOW_ALL,
+      viewerProtocolPolicy: ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+      functionAssociations: [{ eventType: FunctionEventType.VIEWER_REQUEST, function: viewerRequest.function }],
+    });
+
+    this.distribution = new Distribution(this, 'Distribution', {
+      comment: `${props.namePrefix}: predictions, model artifacts and API responses`,
+      domainNames: [props.domainName],
+      certificate: props.certificate,
+      minimumProtocolVersion: SecurityPolicyProtocol.TLS_V1_2_2021,
+      httpVersion: HttpVersion.HTTP2_AND_3,
+      errorResponses: errorCaching(),
+      defaultBehavior: service(policies.apiResponses),
+      additionalBehaviors: {
+        '/predict': service(policies.predictions),
+        '/batch_predict': service(CachePolicy.CACHING_DISABLED),
+        '/v2': service(CachePolicy.CACHING_DISABLED),
+        '/v2/*': service(CachePolicy.CACHING_DISABLED),
+        '/health': {
+          origin: healthOrigin(edge, props),
+          cachePolicy: CachePolicy.CACHING_DISABLED,
+          allowedMethods: AllowedMethods.ALLOW_GET_HEAD,
+          viewerProtocolPolicy: ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+        },
+        '/models/*': {
+          origin: this.artifactOrigin(props),
+          cachePolicy: policies.artifacts,
+          allowedMethods: AllowedMethods.ALLOW_GET_HEAD,
+          viewerProtocolPolicy: ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+        },
+      },
+    });
+    this.enableCacheTags();
+    this.acknowledgeFindings();
+  }
+
+  /** The home bucket and, where there is one, a replica that takes over when the home region's S3 fails. */
+  private artifactOrigin(props: EdgeDistributionProps): IOrigin {
+    const originAccessControl = new S3OriginAccessControl(this, 'ArtifactAccess', {
+      originAccessControlName: `${props.namePrefix}-artifacts`,
+      description: 'CloudFront reads model artifacts; the bucket policies are in the regional stacks',
+    });
+    const [home, replica] = props.modelBuckets;
+    const primaryOrigin = S3BucketOrigin.withOriginAccessControl(home, { originId: 'artifacts', originAccessControl });
+    if (!replica) return primaryOrigin;
+    return new OriginGroup({
+      primaryOrigin,
+      fallbackOrigin: S3BucketOrigin.withOriginAccessControl(replica, {
+        originId: 'artifacts-failover',
+        originAccessControl,
+      }),
+      fallbackStatusCodes: [...TRANSIENT_STATUSES],
+    });
+  }
+
+  /** Lets `CreateInvalidation` name tags. CDK has no property for it yet. */
+  private enableCacheTags(): void {
+    const resource = this.distribution.node.defaultChild;
+    if (!(resource instanceof CfnDistribution)) throw new Error('the distribution has no CfnDistribution');
+    resource.addPropertyOverride('DistributionConfig.CacheTagConfig', { HeaderName: CACHE_TAG_HEADER });
+  }
+
+  private acknowledgeFindings(): void {
+    Validations.of(this.distribution).acknowledge(
+      { id: 'AwsSolutions-CFR1', reason: 'The service is for viewers of every country.' },
+      {
+        id: 'AwsSolutions-CFR2',
+        reason: 'No WAF yet: bodies are limited and validated by the service, and nothing is stored for viewers.',
+      },
+      {
+        id: 'AwsSolutions-CFR3',
+        reason: 'The edge services count and log every miss; CloudFront access logs come with observability.',
+      },
+    );
+  }
+}
+
+/** One region's service under a name that latency routing resolves. One quick attempt: the other origin is the retry. */
+function edgeOrigin(originId: string, hostname: string): HttpOrigin {
+  return new HttpOrigin(hostname, {
+    originId,
+    protocolPolicy: OriginProtocolPolicy.HTTPS_ONLY,
+    originSslProtocols: [OriginSslPolicy.TLS_V1_2],
+    connectionAttempts: 1,
+    connectionTimeout: Duration.seconds(3),
+    readTimeout: EDGE_READ_TIMEOUT,
+    keepaliveTimeout: EDGE_READ_TIMEOUT,
+  });
+}
+
+/**
+ * `/health` allows no POST, so CloudFront takes a static group here: the CDN is up while either region is. This group is
+ * also what makes the failover origin part of the distribution, where the viewer-request function finds it.
+ */
+function healthOrigin(edge: HttpOrigin, props: EdgeDistributionProps): IOrigin {
+  if (props.failoverHostname === undefined) return edge;
+  return new OriginGroup({
+    primaryOrigin: edgeOrigin('edge-health', props.originHostname),
+    fallbackOrigin: edgeOrigin(FAILOVER_ORIGIN, props.failoverHostname),
+    fallbackStatusCodes: [...FAILOVER_STATUSES],
+  });
+}
+
+/** By default CloudFront keeps errors for 10 s. */
+function errorCaching(): ErrorResponse[] {
+  const kept = { httpStatus: 404, ttl: Duration.seconds(1) };
+  return [kept, ...TRANSIENT_STATUSES.map((httpStatus) => ({ httpStatus, ttl: Duration.seconds(0) }))];
+}

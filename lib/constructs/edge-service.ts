@@ -1,0 +1,160 @@
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { type Connections, type IConnectable, type IVpc, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2';
+import type { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
+import {
+  Cluster,
+  type ContainerDefinition,
+  ContainerImage,
+  ContainerInsights,
+  CpuArchitecture,
+  FargateService,
+  FargateTaskDefinition,
+  type ICluster,
+  LogDrivers,
+  OperatingSystemFamily,
+  PropagatedTagSource,
+} from 'aws-cdk-lib/aws-ecs';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import type { RegionConfig } from '../config';
+import { CHANNEL_PREFIX } from '../core/channel';
+import { EDGE_STOP_TIMEOUT } from './edge-timeouts';
+
+/** Port on which a task listens. */
+export const EDGE_PORT = 8080;
+
+/** Where the disk tier lives: a volume of the task, which survives a restart of the container. */
+const DISK_CACHE_DIRECTORY = '/var/cache/mlcdn';
+
+/** Models are downloaded and checked here; the root file system is read-only. */
+const SCRATCH_DIRECTORY = '/tmp';
+
+/** Share of the tasks' CPU at which tasks are added, percent: leaves room for a neighbour region's traffic. */
+const TARGET_CPU_PERCENT = 55;
+
+export interface EdgeServiceProps {
+  readonly vpc: IVpc;
+  /** Name of the cluster and of the service in it. */
+  readonly serviceName: string;
+  readonly image: DockerImageAsset;
+  readonly sizes: RegionConfig['edge'];
+  readonly region: string;
+  /** The region's own model bucket. */
+  readonly modelBucket: IBucket;
+  /** URL of the region's Valkey. */
+  readonly redisUrl: string;
+  readonly defaultModel: string;
+  /** HTTP origin behind the paths that are neither predictions nor artifacts. */
+  readonly originUrl?: string | undefined;
+  readonly channelPollSeconds: number;
+  readonly logLevel: string;
+  readonly logRetentionDays: RetentionDays;
+}
+
+/** One region's edge tasks: Fargate on ARM64, replaced without a gap, as many as the load asks for. */
+export class EdgeService extends Construct implements IConnectable {
+  readonly service: FargateService;
+  readonly connections: Connections;
+
+  constructor(scope: Construct, id: string, props: EdgeServiceProps) {
+    super(scope, id);
+    const task = new FargateTaskDefinition(this, 'Task', {
+      cpu: props.sizes.cpu,
+      memoryLimitMiB: props.sizes.memoryMiB,
+      ephemeralStorageGiB: props.sizes.ephemeralStorageGiB,
+      runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
+    });
+    this.addContainer(task, props);
+    grantModels(task, props.modelBucket);
+
+    const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
+      vpc: props.vpc,
+      description: 'Edge tasks: the load balancer in; S3, Valkey, logs and the HTTP origin out',
+    });
+    const cluster = new Cluster(this, 'Cluster', {
+      vpc: props.vpc,
+      clusterName: props.serviceName,
+      containerInsightsV2: ContainerInsights.ENABLED,
+    });
+    this.service = new FargateService(this, 'Service', {
+      serviceName: props.serviceName,
+      // The assertion is for exactOptionalPropertyTypes alone; see EdgeNetwork.
+      cluster: cluster as ICluster,
+      taskDefinition: task,
+      desiredCount: props.sizes.desiredCount,
+      minHealthyPercent: 100,
+      maxHealthyPercent: 200,
+      circuitBreaker: { rollback: true },
+      healthCheckGracePeriod: Duration.seconds(60),
+      vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
+      securityGroups: [securityGroup],
+      propagateTags: PropagatedTagSource.SERVICE,
+    });
+    this.connections = this.service.connections;
+    this.service
+      .autoScaleTaskCount({ minCapacity: props.sizes.desiredCount, maxCapacity: props.sizes.maxCount })
+      .scaleOnCpuUtilization('Cpu', {
+        targetUtilizationPercent: TARGET_CPU_PERCENT,
+        scaleOutCooldown: Duration.seconds(30),
+        scaleInCooldown: Duration.minutes(5),
+      });
+  }
+
+  private addContainer(task: FargateTaskDefinition, props: EdgeServiceProps): void {
+    const logGroup = new LogGroup(this, 'Logs', {
+      retention: props.logRetentionDays,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const container = task.addContainer('edge', {
+      containerName: 'edge',
+      image: ContainerImage.fromDockerImageAsset(props.image),
+      environment: containerEnvironment(props),
+      portMappings: [{ containerPort: EDGE_PORT }],
+      logging: LogDrivers.awsLogs({ logGroup, streamPrefix: 'edge' }),
+      readonlyRootFilesystem: true,
+      stopTimeout: EDGE_STOP_TIMEOUT,
+      // A crashed process comes back in the same task, with its disk tier.
+      enableRestartPolicy: true,
+      restartAttemptPeriod: Duration.seconds(60),
+    });
+    mountVolume(task, container, 'disk-cache', DISK_CACHE_DIRECTORY);
+    mountVolume(task, container, 'scratch', SCRATCH_DIRECTORY);
+    Validations.of(task).acknowledge({
+      id: 'AwsSolutions-ECS2',
+      reason: "The variables name this region's resources and sizes; none is a secret.",
+    });
+  }
+}
+
+/** The variables of the edge service's own configuration (`containers/edge/config.ts`). */
+function containerEnvironment(props: EdgeServiceProps): Record<string, string> {
+  return {
+    PORT: String(EDGE_PORT),
+    HOST: '0.0.0.0',
+    REGION: props.region,
+    MODEL_BUCKET: props.modelBucket.bucketName,
+    REDIS_URL: props.redisUrl,
+    DISK_CACHE_DIR: DISK_CACHE_DIRECTORY,
+    DISK_CACHE_MAX_BYTES: String(props.sizes.diskCacheBytes),
+    MEMORY_CACHE_MAX_BYTES: String(props.sizes.memoryCacheBytes),
+    DEFAULT_MODEL: props.defaultModel,
+    CHANNEL_POLL_SECONDS: String(props.channelPollSeconds),
+    LOG_LEVEL: props.logLevel,
+    ...(props.originUrl === undefined ? {} : { ORIGIN_URL: props.originUrl }),
+  };
+}
+
+/** The image declares both paths as volumes of its own user, for Fargate copies their ownership (see its Dockerfile). */
+function mountVolume(task: FargateTaskDefinition, container: ContainerDefinition, name: string, path: string): void {
+  task.addVolume({ name });
+  container.addMountPoints({ sourceVolume: name, containerPath: path, readOnly: false });
+}
+
+/** Artifacts and channel documents, read only. ListBucket finds the channels, and makes a missing object 404 instead of 403. */
+function grantModels(task: FargateTaskDefinition, bucket: IBucket): void {
+  const objects = [bucket.arnForObjects('models/*'), bucket.arnForObjects(`${CHANNEL_PREFIX}*`)];
+  task.addToTaskRolePolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: objects }));
+  task.addToTaskRolePolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
+}

@@ -1,0 +1,145 @@
+import { ArnFormat, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Effect, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import {
+  BlockPublicAccess,
+  Bucket,
+  BucketEncryption,
+  BucketNamespace,
+  type IBucket,
+  ObjectOwnership,
+  type ReplicationRule,
+  ReplicationTimeValue,
+} from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import { modelBucketName, modelBucketPrefix, type NamingScope } from '../core/resource-names';
+
+export interface ModelBucketProps {
+  readonly naming: NamingScope;
+  /** Days that overwritten and deleted objects stay recoverable. */
+  readonly noncurrentDays: number;
+  /** Keeps the bucket and its objects when the stack is deleted. */
+  readonly retain: boolean;
+  /** Regions whose model buckets receive every new object. They must exist and be versioned before this bucket. */
+  readonly replicateTo?: readonly string[];
+  /** Pays for S3 Replication Time Control. */
+  readonly replicationTimeControl?: boolean;
+}
+
+/** Replication has a priority per rule; a gap leaves room to insert one. */
+const PRIORITY_STEP = 10;
+
+/**
+ * One region's model artifacts and channel documents. The home region's is written by the operator and replicated; edge
+ * tasks read their own region's, CloudFront reads the artifacts of two.
+ */
+export class ModelBucket extends Construct {
+  readonly bucket: Bucket;
+
+  constructor(scope: Construct, id: string, props: ModelBucketProps) {
+    super(scope, id);
+    const rules = replicationRules(this, props);
+    this.bucket = new Bucket(this, 'Bucket', {
+      bucketNamespace: BucketNamespace.ACCOUNT_REGIONAL,
+      bucketNamePrefix: modelBucketPrefix(props.naming),
+      versioned: true,
+      encryption: BucketEncryption.S3_MANAGED,
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      lifecycleRules: [
+        {
+          id: 'expire-noncurrent',
+          noncurrentVersionExpiration: Duration.days(props.noncurrentDays),
+          expiredObjectDeleteMarker: true,
+          abortIncompleteMultipartUploadAfter: Duration.days(7),
+        },
+      ],
+      ...(rules.length > 0 ? { replicationRules: rules } : {}),
+    });
+    this.allowCloudFront(props.naming.account);
+    this.acknowledgeFindings(rules.length > 0);
+  }
+
+  /**
+   * Lets the account's distributions read artifacts. The grant lives here because an origin over a bucket of another
+   * stack writes none, and it names the account because the distribution does not exist yet. Channel documents stay
+   * private. ListBucket makes a missing artifact 404 instead of 403.
+   */
+  private allowCloudFront(account: string): void {
+    const distributions = Stack.of(this).formatArn({
+      service: 'cloudfront',
+      region: '',
+      account,
+      resource: 'distribution',
+      resourceName: '*',
+      arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
+    });
+    const common = {
+      effect: Effect.ALLOW,
+      principals: [new ServicePrincipal('cloudfront.amazonaws.com')],
+      conditions: { StringEquals: { 'aws:SourceAccount': account }, ArnLike: { 'aws:SourceArn': distributions } },
+    };
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'CloudFrontReadsArtifacts',
+        actions: ['s3:GetObject'],
+        resources: [this.bucket.arnForObjects('models/*')],
+        ...common,
+      }),
+    );
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'CloudFrontSeesMissingArtifacts',
+        actions: ['s3:ListBucket'],
+        resources: [this.bucket.bucketArn],
+        ...common,
+      }),
+    );
+  }
+
+  private acknowledgeFindings(replicates: boolean): void {
+    Validations.of(this.bucket).acknowledge({
+      id: 'AwsSolutions-S1',
+      reason:
+        'Artifacts are immutable and carry their SHA-256; CloudTrail data events record writes, so server access logs would only repeat reads.',
+    });
+    if (!replicates) return;
+    for (const id of this.replicationWildcards()) {
+      Validations.of(this.bucket).acknowledge({
+        id,
+        reason:
+          'The replication role must act on every object of the two buckets that its rules name, and on no other bucket.',
+      });
+    }
+  }
+
+  private replicationWildcards(): string[] {
+    return [];
+  }
+}
+
+/** A region's model bucket, as other stacks refer to it: by its computed name. */
+export function importModelBucket(scope: Construct, id: string, naming: NamingScope, region: string): IBucket {
+  const bucketName = modelBucketName(naming, region);
+  return Bucket.fromBucketAttributes(scope, id, {
+    bucketName,
+    bucketArn: `arn:aws:s3:::${bucketName}`,
+    bucketRegionalDomainName: `${bucketName}.s3.${region}.amazonaws.com`,
+    region,
+    account: naming.account,
+  });
+}
+
+function replicationRules(scope: Construct, props: ModelBucketProps): ReplicationRule[] {
+  return (props.replicateTo ?? []).map((region, index) => ({
+    id: `to-${region}`,
+    destination: importModelBucket(scope, `Replica-${region}`, props.naming, region),
+    priority: (index + 1) * PRIORITY_STEP,
+    deleteMarkerReplication: true,
+    ...(props.replicationTimeControl
+      ? { replicationTimeControl: ReplicationTimeValue.FIFTEEN_MINUTES, metrics: ReplicationTimeValue.FIFTEEN_MINUTES }
+      : {}),
+  }));
+}

@@ -1,0 +1,89 @@
+import { Validations } from 'aws-cdk-lib';
+import { type Connections, type IConnectable, type IVpc, Port, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2';
+import { CfnParameterGroup, CfnReplicationGroup, CfnSubnetGroup } from 'aws-cdk-lib/aws-elasticache';
+import { Construct } from 'constructs';
+
+const VALKEY_PORT = 6379;
+
+export interface RegionalCacheProps {
+  readonly vpc: IVpc;
+  readonly replicationGroupId: string;
+  readonly nodeType: string;
+  /** Read replicas beside the primary. */
+  readonly replicas: number;
+}
+
+/**
+ * A region's shared cache (tier `l1`) and control log: Valkey, not clustered, encrypted in transit and at rest, evicting
+ * the least frequently used keys. It holds nothing that cannot be computed again.
+ */
+export class RegionalCache extends Construct implements IConnectable {
+  readonly connections: Connections;
+  /** `rediss://` URL of the primary. */
+  readonly url: string;
+
+  constructor(scope: Construct, id: string, props: RegionalCacheProps) {
+    super(scope, id);
+    const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
+      vpc: props.vpc,
+      description: 'Valkey: edge tasks and control functions only',
+      allowAllOutbound: false,
+    });
+    this.connections = securityGroup.connections;
+
+    const subnets = new CfnSubnetGroup(this, 'Subnets', {
+      description: 'Isolated subnets of the edge region',
+      subnetIds: props.vpc.selectSubnets({ subnetType: SubnetType.PRIVATE_ISOLATED }).subnetIds,
+    });
+    const parameters = new CfnParameterGroup(this, 'Parameters', {
+      description: 'A cache: evict by frequency instead of refusing writes',
+      cacheParameterGroupFamily: 'valkey8',
+      properties: { 'maxmemory-policy': 'allkeys-lfu' },
+    });
+    const group = new CfnReplicationGroup(this, 'Valkey', {
+      replicationGroupId: props.replicationGroupId,
+      replicationGroupDescription: 'Regional cache tier and control log',
+      engine: 'valkey',
+      engineVersion: '8.1',
+      cacheNodeType: props.nodeType,
+      numCacheClusters: 1 + props.replicas,
+      automaticFailoverEnabled: props.replicas > 0,
+      multiAzEnabled: props.replicas > 0,
+      clusterMode: 'disabled',
+      port: VALKEY_PORT,
+      transitEncryptionEnabled: true,
+      transitEncryptionMode: 'required',
+      atRestEncryptionEnabled: true,
+      autoMinorVersionUpgrade: true,
+      snapshotRetentionLimit: 0,
+      cacheSubnetGroupName: subnets.ref,
+      cacheParameterGroupName: parameters.ref,
+      securityGroupIds: [securityGroup.securityGroupId],
+    });
+    this.url = `rediss://${group.attrPrimaryEndPointAddress}:${group.attrPrimaryEndPointPort}`;
+
+    Validations.of(group).acknowledge(
+      {
+        id: 'AwsSolutions-AEC5',
+        reason:
+          'The security group admits only the edge tasks and two functions; an unusual port would hide nothing from them.',
+      },
+      {
+        id: 'AwsSolutions-AEC6',
+        reason:
+          'Reachable only from the security groups of the edge tasks and two functions, in isolated subnets, over TLS; holds no secrets.',
+      },
+    );
+    if (props.replicas === 0) {
+      Validations.of(group).acknowledge({
+        id: 'AwsSolutions-AEC4',
+        reason: 'A cost choice of this environment: a lost node is a cold cache, and every tier that fails is a miss.',
+      });
+    }
+  }
+
+  /** Lets `peer` connect. The rule's both sides live with the caches, so that the peers need not know of it. */
+  allowFrom(peer: IConnectable, description: string): void {
+    this.connections.allowFrom(peer, Port.tcp(VALKEY_PORT), description);
+  }
+}

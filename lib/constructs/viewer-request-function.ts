@@ -1,0 +1,88 @@
+import {
+  Function as CloudFrontFunction,
+  FunctionCode,
+  FunctionRuntime,
+  type KeyValueStore,
+} from 'aws-cdk-lib/aws-cloudfront';
+import { Construct } from 'constructs';
+import { LIVE_VERSION_HEADER, liveVersionKvsKey } from '../core/channel';
+import { bundleText } from './bundle';
+
+/** CloudFront's limit on a function's code, bytes. Source: "Quotas on CloudFront Functions". */
+const MAX_FUNCTION_BYTES = 10_240;
+
+/** Statuses of an edge service for which another region may do better. */
+export const FAILOVER_STATUSES = [502, 503, 504];
+
+export interface ViewerRequestFunctionProps {
+  readonly functionName: string;
+  /** Store of the models' live versions. */
+  readonly keyValueStore: KeyValueStore;
+  readonly defaultModel: string;
+  /** Origins that a GET may go to, in order of preference. */
+  readonly originIds: readonly string[];
+}
+
+/** The CloudFront Function that names a prediction's cache key and picks the origins; code in `lambda/viewer-request`. */
+export class ViewerRequestFunction extends Construct {
+  readonly function: CloudFrontFunction;
+
+  constructor(scope: Construct, id: string, props: ViewerRequestFunctionProps) {
+    super(scope, id);
+    this.function = new CloudFrontFunction(this, 'Function', {
+      functionName: props.functionName,
+      comment: 'Canonical query, live model version, origin failover',
+      runtime: FunctionRuntime.JS_2_0,
+      keyValueStore: props.keyValueStore,
+      code: FunctionCode.fromInline(viewerRequestCode(props)),
+    });
+  }
+}
+
+/**
+ * Compiles the function to what JavaScript runtime 2.0 accepts.
+ * @throws when the source uses syntax that the runtime lacks, or the code exceeds CloudFront's 10 KB.
+ */
+export function viewerRequestCode(props: Pick<ViewerRequestFunctionProps, 'defaultModel' | 'originIds'>): string {
+  const settings = {
+    defaultModel: props.defaultModel,
+    originIds: props.originIds,
+    failoverStatuses: FAILOVER_STATUSES,
+    liveVersionHeader: LIVE_VERSION_HEADER,
+    liveVersionKeyPrefix: liveVersionKvsKey(''),
+  };
+  const code = bundleText('lambda/viewer-request/main.ts', {
+    format: 'esm',
+    external: ['cloudfront'],
+    target: 'es2017',
+    // ES2015 syntax that the runtime rejects and esbuild cannot lower: an error at synthesis instead of at deployment.
+    supported: {
+      class: false,
+      'default-argument': false,
+      destructuring: false,
+      'for-of': false,
+      generator: false,
+      'rest-argument': false,
+      'array-spread': false,
+    },
+    define: { SETTINGS: JSON.stringify(settings) },
+  });
+  return withinLimit(asGlobalFunction(code));
+}
+
+/** CloudFront calls a global function named `handler`; it knows no exports. */
+function asGlobalFunction(code: string): string {
+  const [program, exported, ...rest] = code.split(/^export \{/m);
+  if (program === undefined || exported?.replace(/\s/g, '') !== 'handler};' || rest.length > 0) {
+    throw new Error('lambda/viewer-request/main.ts must export exactly one name: handler');
+  }
+  return program;
+}
+
+function withinLimit(code: string): string {
+  const bytes = Buffer.byteLength(code);
+  if (bytes > MAX_FUNCTION_BYTES) {
+    throw new Error(`the viewer-request function is ${bytes} bytes; CloudFront accepts at most ${MAX_FUNCTION_BYTES}`);
+  }
+  return code;
+}

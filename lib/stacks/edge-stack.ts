@@ -1,0 +1,80 @@
+import { Fn, Stack, type StackProps } from 'aws-cdk-lib';
+import { HostedZone } from 'aws-cdk-lib/aws-route53';
+import type { Construct } from 'constructs';
+import { type EnvironmentConfig, namingScope, type RegionConfig } from '../config';
+import { regionsFailingOverTo } from '../config/topology';
+import { ControlPath } from '../constructs/control-path';
+import { EdgeImage } from '../constructs/edge-image';
+import { EdgeLoadBalancer } from '../constructs/edge-load-balancer';
+import { EdgeNetwork } from '../constructs/edge-network';
+import { EdgeRecords, failoverHostname, originHostname } from '../constructs/edge-records';
+import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
+import { importModelBucket } from '../constructs/model-bucket';
+import { RegionalCache } from '../constructs/regional-cache';
+import { edgeServiceName, replicationGroupId } from '../core/resource-names';
+
+export interface EdgeStackProps extends StackProps {
+  readonly config: EnvironmentConfig;
+  readonly region: RegionConfig;
+  /** Build context of the edge service's image. */
+  readonly imageContext: string;
+}
+
+/** One edge region, whole: network, Valkey, edge service, control path and its part in latency routing. */
+export class EdgeStack extends Stack {
+  constructor(scope: Construct, id: string, { config, region, imageContext, ...props }: EdgeStackProps) {
+    super(scope, id, props);
+    const naming = namingScope(config);
+    const { logRetentionDays } = config;
+    const zone = HostedZone.fromHostedZoneAttributes(this, 'Zone', {
+      hostedZoneId: config.domain.hostedZoneId,
+      zoneName: config.domain.name,
+    });
+
+    const { vpc } = new EdgeNetwork(this, 'Network', { natGateways: config.natGateways, logRetentionDays });
+    const cache = new RegionalCache(this, 'Cache', {
+      vpc,
+      replicationGroupId: replicationGroupId(naming),
+      ...region.cache,
+    });
+    const edge = new EdgeService(this, 'Edge', {
+      vpc,
+      serviceName: edgeServiceName(naming),
+      image: new EdgeImage(this, 'Image', imageContext).asset,
+      sizes: region.edge,
+      region: region.region,
+      modelBucket: importModelBucket(this, 'Models', naming, region.region),
+      redisUrl: cache.url,
+      defaultModel: config.defaultModel,
+      originUrl: config.originUrl,
+      channelPollSeconds: config.channelPollSeconds,
+      logLevel: config.logLevel,
+      logRetentionDays,
+    });
+    cache.allowFrom(edge, 'Edge tasks');
+
+    const entrance = new EdgeLoadBalancer(this, 'Entrance', {
+      vpc,
+      zone,
+      hostnames: [originHostname(config.domain.name), failoverHostname(config.domain.name)],
+      cloudFrontPrefixListId: region.cloudFrontPrefixListId,
+    });
+    entrance.routeTo(edge.service, EDGE_PORT);
+    new EdgeRecords(this, 'Records', {
+      zone,
+      domain: config.domain.name,
+      region: region.region,
+      failingOverHere: regionsFailingOverTo(
+        region.region,
+        config.regions.map((row) => row.region),
+      ),
+      loadBalancer: entrance.loadBalancer,
+    });
+    new ControlPath(this, 'Control', { naming, vpc, cache, region: region.region, logRetentionDays });
+  }
+
+  /** The region's first two zones, whatever the account calls them: no look-up, so synthesis needs no credentials. */
+  override get availabilityZones(): string[] {
+    return [0, 1].map((index) => Fn.select(index, Fn.getAzs()));
+  }
+}

@@ -1,0 +1,53 @@
+import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { Certificate, CertificateValidation } from 'aws-cdk-lib/aws-certificatemanager';
+import { AaaaRecord, ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
+import { CloudFrontTarget } from 'aws-cdk-lib/aws-route53-targets';
+import type { Construct } from 'constructs';
+import { type EnvironmentConfig, namingScope } from '../config';
+import { nearestOtherRegion } from '../config/topology';
+import { EdgeDistribution } from '../constructs/edge-distribution';
+import { failoverHostname, originHostname } from '../constructs/edge-records';
+import { importModelBucket } from '../constructs/model-bucket';
+import { GLOBAL_OUTPUTS } from '../core/resource-names';
+
+export interface GlobalStackProps extends StackProps {
+  readonly config: EnvironmentConfig;
+}
+
+/** The part that every viewer meets: distribution, certificate and name. */
+export class GlobalStack extends Stack {
+  constructor(scope: Construct, id: string, { config, ...props }: GlobalStackProps) {
+    super(scope, id, props);
+    const naming = namingScope(config);
+    const domain = config.domain.name;
+    const zone = HostedZone.fromHostedZoneAttributes(this, 'Zone', {
+      hostedZoneId: config.domain.hostedZoneId,
+      zoneName: domain,
+    });
+    const neighbour = nearestOtherRegion(
+      config.homeRegion,
+      config.regions.map((row) => row.region),
+    );
+    const home = importModelBucket(this, 'HomeModels', naming, config.homeRegion);
+    const edge = new EdgeDistribution(this, 'Edge', {
+      namePrefix: `mlcdn-${config.name}`,
+      domainName: domain,
+      certificate: new Certificate(this, 'Certificate', {
+        domainName: domain,
+        validation: CertificateValidation.fromDns(zone),
+      }),
+      originHostname: originHostname(domain),
+      failoverHostname: neighbour && failoverHostname(domain),
+      modelBuckets: neighbour ? [home, importModelBucket(this, 'ReplicaModels', naming, neighbour)] : [home],
+      defaultModel: config.defaultModel,
+    });
+
+    const target = RecordTarget.fromAlias(new CloudFrontTarget(edge.distribution));
+    new ARecord(this, 'Ipv4', { zone, recordName: domain, target });
+    new AaaaRecord(this, 'Ipv6', { zone, recordName: domain, target });
+
+    new CfnOutput(this, GLOBAL_OUTPUTS.distributionId, { value: edge.distribution.distributionId });
+    new CfnOutput(this, GLOBAL_OUTPUTS.distributionDomain, { value: edge.distribution.distributionDomainName });
+    new CfnOutput(this, GLOBAL_OUTPUTS.keyValueStoreArn, { value: edge.keyValueStore.keyValueStoreArn });
+  }
+}
