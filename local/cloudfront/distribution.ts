@@ -95,6 +95,11 @@ class Resolver {
     if (twice !== undefined) this.refuse(`the id ${twice} names two origins or origin groups`);
     for (const origin of this.config.Origins) {
       const id = origin.OriginAccessControlId;
+      if (id === undefined && origin.S3OriginConfig) {
+        this.refuse(
+          `origin ${origin.Id}: an S3 origin needs an OriginAccessControlId; public buckets are not served here`,
+        );
+      }
       if (id === undefined) continue;
       const control =
         this.catalogue.originAccessControl(id) ?? this.refuse(`origin ${origin.Id}: no origin access control ${id}`);

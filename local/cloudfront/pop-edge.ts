@@ -11,6 +11,7 @@ import type { FillTicket, InvalidationLog } from './invalidations';
 import { type OriginAnswer, type OriginCall, type OriginClient, OriginFailure } from './origin-client';
 import { cachesMethod, type OriginRequest } from './origin-request';
 import type { PopCache, StoredObject } from './pop-cache';
+import { ageAdjusted, ageOf, confirmed, numberOf, withConditions } from './revalidation';
 import { counted, SharedBody } from './shared-body';
 
 /** Most tags that CloudFront keeps for an object; further ones are lost. */
@@ -260,52 +261,6 @@ export class PopEdge {
     );
     return errorTtl(status, lifetime, configured?.ErrorCachingMinTTL);
   }
-}
-
-function withConditions(request: OriginRequest, stored: StoredObject): OriginRequest {
-  const headers: Headers = new Map(request.headers);
-  const modified = headerValue(stored.headers, 'last-modified');
-  if (stored.originEtag !== undefined) headers.set('if-none-match', [stored.originEtag]);
-  if (modified !== undefined) headers.set('if-modified-since', [modified]);
-  return { ...request, headers };
-}
-
-/** Fields of a body that a 304 does not describe; the stored ones hold. */
-const BODY_HEADERS = ['content-length', 'content-encoding', 'content-type', 'content-range', 'etag', 'vary'];
-
-/** A stored object with the fields and lifetime of the 304 that confirmed it (RFC 9111, section 4.3.4). */
-function confirmed(
-  stored: StoredObject,
-  answer: Headers,
-  behavior: Behavior,
-  lifetime: OriginLifetime,
-  now: number,
-): StoredObject {
-  const headers: Headers = new Map(stored.headers);
-  for (const [name, values] of answer) if (!BODY_HEADERS.includes(name)) headers.set(name, values);
-  const said = originLifetime(headers, now);
-  const effective = lifetime.seconds === undefined && !lifetime.forbidden ? said : lifetime;
-  return {
-    ...stored,
-    headers,
-    storedAt: now,
-    initialAgeMs: ageOf(answer) * 1000,
-    freshUntil: now + successTtl(effective, behavior.cachePolicy) * 1000,
-  };
-}
-
-/** The origin is itself a cache: what an answer has aged there is gone from its lifetime (RFC 9111, section 4.2.3). */
-function ageAdjusted(lifetime: OriginLifetime, headers: Headers): OriginLifetime {
-  if (lifetime.seconds === undefined) return lifetime;
-  return { ...lifetime, seconds: Math.max(0, lifetime.seconds - ageOf(headers)) };
-}
-
-function ageOf(headers: Headers): number {
-  return numberOf(headerValue(headers, 'age')) ?? 0;
-}
-
-function numberOf(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
 async function* once(body: Buffer): AsyncGenerator<Buffer> {

@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { XMLBuilder, XMLParser } from 'fast-xml-parser';
+import { z } from 'zod';
+import { ServiceError } from '../aws-front/service-error';
+import type { AwsApi } from '../engine/types';
+import type { DistributionEdge } from './distribution-edge';
+import type { Invalidation } from './invalidations';
+import type { KeyValueStore } from './key-value-store';
+
+export interface CloudFrontApiOptions {
+  distribution(id: string): DistributionEdge | undefined;
+  keyValueStore(name: string): KeyValueStore | undefined;
+}
+
+const NAMESPACE = 'http://cloudfront.amazonaws.com/doc/2020-05-31/';
+const parser = new XMLParser({ ignoreAttributes: true, parseTagValue: false, isArray: (name) => name === 'Path' });
+const builder = new XMLBuilder({ ignoreAttributes: false, format: false });
+
+const BatchDocument = z.object({
+  InvalidationBatch: z.object({
+    CallerReference: z.string().min(1),
+    Paths: z.object({ Quantity: z.coerce.number(), Items: z.object({ Path: z.array(z.string()) }) }),
+  }),
+});
+
+/**
+ * The CloudFront API (REST XML, version 2020-05-31), as far as operators use it: invalidations, distributions and the
+ * ETag of a key value store. All else answers 501.
+ */
+export function cloudFrontApi(options: CloudFrontApiOptions): AwsApi {
+  return {
+    signingName: 'cloudfront',
+    async handle(request, response) {
+      try {
+        await dispatch(request, response, options);
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error;
+        const Type = error.status < 500 ? 'Sender' : 'Receiver';
+        const content = { Error: { Type, Code: error.code, Message: error.message }, RequestId: randomUUID() };
+        send(response, error.status, 'ErrorResponse', content);
+      }
+    },
+  };
+}
+
+async function dispatch(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: CloudFrontApiOptions,
+): Promise<void> {
+  const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+  const [version, resource, name = '', part, id, ...rest] = pathname.slice(1).split('/').map(decodeURIComponent);
+  const known = version === '2020-05-31' && rest.length === 0;
+  const route = known ? `${request.method} ${resource}${part ? `/${part}` : ''}${id ? '/id' : ''}` : '';
+  switch (route) {
+    case 'GET distribution':
+      return sendDistribution(response, distributionOf(options, name));
+    case 'POST distribution/invalidation': {
+      const edge = distributionOf(options, name);
+      const invalidation = createInvalidation(edge, await text(request));
+      const location = `https://cloudfront.amazonaws.com${pathname}/${invalidation.id}`;
+      return send(response, 201, 'Invalidation', describe(invalidation), { location });
+    }
+    case 'GET distribution/invalidation/id': {
+      const invalidation = distributionOf(options, name).invalidations.find(id ?? '');
+      if (!invalidation) throw new ServiceError('NoSuchInvalidation', `there is no invalidation ${id}`, 404);
+      return send(response, 200, 'Invalidation', describe(invalidation));
+    }
+    case 'GET distribution/invalidation':
+      return send(response, 200, 'InvalidationList', list(distributionOf(options, name).invalidations.newestFirst()));
+    case 'GET key-value-store': {
+      const store = options.keyValueStore(name);
+      if (!store) throw new ServiceError('EntityNotFound', `there is no key value store named ${name}`, 404);
+      return send(response, 200, 'KeyValueStore', describeStore(store), { etag: store.etag });
+    }
+    default:
+      throw new ServiceError('NotImplemented', `${request.method} ${pathname} has no stand-in here`, 501);
+  }
+}
+
+function distributionOf(options: CloudFrontApiOptions, id: string): DistributionEdge {
+  const edge = options.distribution(id);
+  if (!edge) throw new ServiceError('NoSuchDistribution', `there is no distribution ${id}`, 404);
+  return edge;
+}
+
+function createInvalidation(edge: DistributionEdge, body: string): Invalidation {
+  const parsed = BatchDocument.safeParse(parser.parse(body));
+  if (!parsed.success) throw new ServiceError('MalformedInput', z.prettifyError(parsed.error));
+  const { CallerReference, Paths } = parsed.data.InvalidationBatch;
+  const items = Paths.Items.Path;
+  if (Paths.Quantity !== items.length) {
+    throw new ServiceError('InconsistentQuantities', `Quantity is ${Paths.Quantity}, Items has ${items.length}`);
+  }
+  const usesTags = items.some((item) => item.startsWith('#'));
+  if (usesTags && !edge.distribution.config.CacheTagConfig) {
+    throw new ServiceError(
+      'InvalidArgument',
+      `distribution ${edge.distribution.id} has no CacheTagConfig to invalidate tags by`,
+    );
+  }
+  return edge.invalidations.create(CallerReference, items);
+}
+
+/** Here an invalidation is complete before its answer is written. */
+function describe(invalidation: Invalidation): object {
+  return {
+    Id: invalidation.id,
+    Status: 'Completed',
+    CreateTime: invalidation.createTime.toISOString(),
+    InvalidationBatch: {
+      CallerReference: invalidation.callerReference,
+      Paths: { Quantity: invalidation.items.length, Items: { Path: invalidation.items } },
+    },
+  };
+}
+
+function list(invalidations: readonly Invalidation[]): object {
+  const summaries = invalidations.map(({ id, createTime }) => ({
+    Id: id,
+    Status: 'Completed',
+    CreateTime: createTime.toISOString(),
+  }));
+  return {
+    Marker: '',
+    MaxItems: Math.max(100, summaries.length),
+    IsTruncated: false,
+    Quantity: summaries.length,
+    ...(summaries.length > 0 ? { Items: { InvalidationSummary: summaries } } : {}),
+  };
+}
+
+function sendDistribution(response: ServerResponse, { distribution }: DistributionEdge): void {
+  const { id, arn, domainName, config } = distribution;
+  const aliases = config.Aliases;
+  send(
+    response,
+    200,
+    'Distribution',
+    {
+      Id: id,
+      ARN: arn,
+      Status: 'Deployed',
+      DomainName: domainName,
+      DistributionConfig: {
+        Enabled: config.Enabled,
+        Aliases: { Quantity: aliases.length, ...(aliases.length > 0 ? { Items: { CNAME: aliases } } : {}) },
+      },
+    },
+    { etag: `E${id}` },
+  );
+}
+
+function describeStore(store: KeyValueStore): object {
+  return {
+    Name: store.name,
+    Id: store.arn.slice(store.arn.indexOf('/') + 1),
+    Comment: '',
+    ARN: store.arn,
+    Status: 'READY',
+    LastModifiedTime: store.lastModified.toISOString(),
+  };
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  root: string,
+  content: object,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { 'content-type': 'text/xml', 'x-amzn-requestid': randomUUID(), ...headers });
+  response.end(`<?xml version="1.0"?>${builder.build({ [root]: { '@_xmlns': NAMESPACE, ...content } })}`);
+}

@@ -1,0 +1,130 @@
+import type { Distances, Dns, S3Origin } from '../engine/network';
+import type { AwsApi } from '../engine/types';
+import type { Pop } from '../geo/pops';
+import type { Geo, ViewerPlace } from '../geo/viewer-places';
+import { regionsByDistance } from '../geo/wide-area';
+import { type Clock, systemClock } from './clock';
+import { cloudFrontApi } from './cloudfront-api';
+import { createDistribution, type Distribution, type DistributionIdentity } from './distribution';
+import { DistributionEdge } from './distribution-edge';
+import { keyValueStoreApi } from './key-value-store-api';
+import { OriginClient } from './origin-client';
+import { Registry } from './registry';
+import { type PopCounters, PopStatistics } from './statistics';
+import { openViewerServer, type ViewerServer } from './viewer-server';
+
+export interface CloudFrontOptions {
+  readonly dns: Dns;
+  readonly distances: Distances;
+  readonly s3: S3Origin;
+  readonly geo: Geo;
+  readonly account: string;
+  readonly log: (line: string) => void;
+  /** Whether viewers and POPs wait as long as the simulated distances would make them. */
+  readonly injectDelays: boolean;
+  readonly clock?: Clock;
+  /** Bytes that one POP keeps of one distribution. */
+  readonly popBytes?: number;
+  /** Names of a certificate, to compare aliases with; `undefined` where they are unknown. */
+  readonly certificateNames?: (arn: string) => readonly string[] | undefined;
+}
+
+const DEFAULT_POP_BYTES = 128 * 1024 * 1024;
+
+/** CloudFront on one machine: distributions from templates, served by simulated POPs over real HTTP. */
+export class CloudFrontStandIn {
+  readonly registry: Registry;
+  private readonly edges = new Map<string, DistributionEdge>();
+  private readonly client: OriginClient;
+  private readonly clock: Clock;
+  private readonly statistics = new PopStatistics();
+
+  constructor(private readonly options: CloudFrontOptions) {
+    const { dns, distances, s3, injectDelays } = options;
+    this.clock = options.clock ?? systemClock;
+    this.client = new OriginClient({ dns, distances, s3, injectDelays, clock: this.clock });
+    this.registry = new Registry({
+      account: options.account,
+      now: this.clock.now,
+      log: options.log,
+      certificateNames: options.certificateNames ?? (() => undefined),
+    });
+  }
+
+  /**
+   * Creates a distribution from its `DistributionConfig`.
+   *
+   * @throws an Error that says what CloudFront would refuse.
+   */
+  createDistribution(identity: DistributionIdentity, config: unknown): Distribution {
+    const distribution = createDistribution(identity, config, this.registry);
+    this.edges.set(
+      distribution.id,
+      new DistributionEdge(distribution, {
+        client: this.client,
+        clock: this.clock,
+        popBytes: this.options.popBytes ?? DEFAULT_POP_BYTES,
+        countOriginBytes: (pop, bytes) => this.statistics.countFromOrigin(pop, bytes),
+      }),
+    );
+    return distribution;
+  }
+
+  deleteDistribution(id: string): void {
+    this.edges.delete(id);
+  }
+
+  distribution(id: string): DistributionEdge | undefined {
+    return this.edges.get(id);
+  }
+
+  /** Opens the listener for viewers; port 0 takes any free one. */
+  listen(port: number, host = '127.0.0.1'): Promise<ViewerServer> {
+    return openViewerServer(
+      {
+        geo: this.options.geo,
+        clock: this.clock,
+        injectDelays: this.options.injectDelays,
+        log: this.options.log,
+        statistics: this.statistics,
+        distributionFor: (name) => this.distributionFor(name),
+      },
+      port,
+      host,
+    );
+  }
+
+  /** The APIs `cloudfront` and `cloudfront-keyvaluestore`. */
+  apis(): AwsApi[] {
+    return [
+      cloudFrontApi({
+        distribution: (id) => this.edges.get(id),
+        keyValueStore: (name) => this.registry.keyValueStoreByName(name),
+      }),
+      keyValueStoreApi((arn) => this.registry.keyValueStore(arn)),
+    ];
+  }
+
+  /** Counters by POP code. */
+  stats(): Record<string, Readonly<PopCounters>> {
+    return this.statistics.snapshot();
+  }
+
+  /** Where a viewer is taken to be, which POP serves it, and `regions` as that POP sees them, nearest first. */
+  explain(ip: string, regions: readonly string[]): { place: ViewerPlace; pop: Pop; regions: string[] } {
+    const place = this.options.geo.locate(ip);
+    const pop = this.options.geo.nearestPop(place);
+    return { place, pop, regions: regionsByDistance(pop, regions, this.options.distances) };
+  }
+
+  /** Ends the connections to origins. */
+  close(): Promise<void> {
+    return this.client.close();
+  }
+
+  /** By `Host`; where there is one distribution only, it answers to every name, as the machine's own has no alias. */
+  private distributionFor(host: string): DistributionEdge | undefined {
+    const edges = [...this.edges.values()];
+    return edges.find((edge) => edge.answersTo(host)) ?? (edges.length === 1 ? edges[0] : undefined);
+  }
+}
