@@ -43,11 +43,15 @@ function has(command) {
 
 function installDependencies() {
   const marker = join(root, 'node_modules', '.mlcdn-installed');
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return;
   const { bavail, bsize } = statfsSync(root);
   if (bavail * bsize < MIN_FREE_BYTES) {
-    fail(`only ${Math.round((bavail * bsize) / 1e6)} MB are free here; the dependencies need ${MIN_FREE_BYTES / 1e6} MB. Free some space and run the command again.`);
+    fail(
+      `only ${Math.round((bavail * bsize) / 1e6)} MB are free here; the dependencies need ${MIN_FREE_BYTES / 1e6} MB. Free some space and run the command again.`,
+    );
   }
   say('installing dependencies (once; about 800 MB, a minute or two) ...');
   rmSync(marker, { force: true });
@@ -67,7 +71,15 @@ function installRedis() {
   // RUNLEVEL=1 keeps Debian from starting the system's own Redis: this project runs its own, on its own ports.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const apt = (...words) => {
-    const [command, ...rest] = [...privileged, 'env', 'DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1', 'apt-get', '-q', ...words];
+    const [command, ...rest] = [
+      ...privileged,
+      'env',
+      'DEBIAN_FRONTEND=noninteractive',
+      'RUNLEVEL=1',
+      'apt-get',
+      '-q',
+      ...words,
+    ];
     return run(command, rest, { env });
   };
   if (!(apt('update') && apt('install', '-y', '--no-install-recommends', 'redis-server'))) fail(REDIS_HELP);
@@ -89,7 +101,8 @@ const TASKS = {
   },
 };
 
-if (!Object.hasOwn(TASKS, task)) fail(`unknown task ${JSON.stringify(task)}; use one of: ${Object.keys(TASKS).join(', ')}.`);
+if (!Object.hasOwn(TASKS, task))
+  fail(`unknown task ${JSON.stringify(task)}; use one of: ${Object.keys(TASKS).join(', ')}.`);
 requireNode();
 installDependencies();
 installRedis();

@@ -16,7 +16,9 @@ export async function broadcast(plane: ControlPlane, message: ControlMessage): P
   const body = JSON.stringify(message);
   const bytes = Buffer.byteLength(body);
   if (bytes > MAX_MESSAGE_BYTES) {
-    throw new UsageError(`the message has ${bytes} bytes and SNS carries at most ${MAX_MESSAGE_BYTES}; name fewer targets`);
+    throw new UsageError(
+      `the message has ${bytes} bytes and SNS carries at most ${MAX_MESSAGE_BYTES}; name fewer targets`,
+    );
   }
   const sent = await Promise.allSettled(plane.regions.map((region) => publishTo(plane, region, body)));
   const failures = plane.regions.flatMap((region, index) => {

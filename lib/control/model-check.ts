@@ -84,7 +84,8 @@ function compare(expected: TensorValue, actual: unknown, tolerance: number): voi
   if (!(actual instanceof Tensor)) throw new ControlError(`output ${expected.name} is not a tensor`);
   const expectedType = `${expected.datatype} [${expected.shape.join(', ')}]`;
   const actualType = `${datatypeOf(actual.type)} [${actual.dims.join(', ')}]`;
-  if (actualType !== expectedType) throw new ControlError(`${expected.name} should be ${expectedType}, got ${actualType}`);
+  if (actualType !== expectedType)
+    throw new ControlError(`${expected.name} should be ${expectedType}, got ${actualType}`);
   const elements = elementsOf(actual);
   expected.data.forEach((wanted, index) => {
     const got = elements[index];

@@ -89,7 +89,9 @@ export async function awaitReplication(plane: ControlPlane, key: string, timeout
     if (head.ReplicationStatus === 'COMPLETED' || head.ReplicationStatus === 'COMPLETE') return true;
     if (head.ReplicationStatus === 'PENDING') return undefined;
     if (head.ReplicationStatus === 'FAILED') {
-      throw new ControlError(`replication of s3://${bucket}/${key} failed; see the bucket's replication rules and role`);
+      throw new ControlError(
+        `replication of s3://${bucket}/${key} failed; see the bucket's replication rules and role`,
+      );
     }
     throw new ControlError(`no replication rule of bucket ${bucket} covers ${key}, so other regions will not get it`);
   };

@@ -47,7 +47,8 @@ export function datatypeOf(onnxType: string): Datatype | undefined {
  */
 export function asTensor({ name, datatype, shape, data }: TensorValue): Tensor {
   const conversion = CONVERSIONS.find((candidate) => candidate.datatype === datatype);
-  if (conversion === undefined) throw new ControlError(`${name} has datatype ${datatype}, which the service cannot carry`);
+  if (conversion === undefined)
+    throw new ControlError(`${name} has datatype ${datatype}, which the service cannot carry`);
   const size = shape.reduce((product, axis) => product * axis, 1);
   if (data.length !== size) {
     throw new ControlError(`${name} of shape [${shape.join(', ')}] needs ${size} elements, got ${data.length}`);

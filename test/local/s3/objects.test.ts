@@ -1,0 +1,408 @@
+import { createHash, randomBytes } from 'node:crypto';
+import files from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import {
+  CopyObjectCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  GetObjectTaggingCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListBucketsCommand,
+  ListObjectsCommand,
+  PutBucketPolicyCommand,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { bucketSpec, failure, type RunningS3, startS3 } from './support';
+
+const Bucket = 'models';
+let running: RunningS3;
+let client: S3Client;
+
+beforeAll(async () => {
+  running = await startS3([
+    bucketSpec(Bucket),
+    bucketSpec('plain', { versioning: 'Disabled' }),
+    bucketSpec('paris', { region: 'eu-west-3' }),
+  ]);
+  client = running.client();
+});
+afterAll(() => running.stop());
+afterEach(() => jest.restoreAllMocks());
+
+const put = (Key: string, Body: PutObjectCommandInput['Body'], more: Partial<PutObjectCommandInput> = {}) =>
+  client.send(new PutObjectCommand({ Bucket, Key, Body, ...more }));
+const text = async (Key: string, more: object = {}) => {
+  const answer = await client.send(new GetObjectCommand({ Bucket, Key, ...more }));
+  return answer.Body?.transformToString();
+};
+
+describe('writing and reading', () => {
+  it('keeps body, headers and metadata', async () => {
+    const body = randomBytes(3_000_000);
+    const written = await put('a/b c+é/../model.onnx', body, {
+      ContentType: 'application/onnx',
+      CacheControl: 'public, max-age=60',
+      ContentEncoding: 'identity',
+      Metadata: { 'cache-tag': 'model:ranker,model:ranker@v1' },
+    });
+    const read = await client.send(new GetObjectCommand({ Bucket, Key: 'a/b c+é/../model.onnx' }));
+    expect(Buffer.compare(Buffer.from((await read.Body?.transformToByteArray()) ?? []), body)).toBe(0);
+    expect(read).toMatchObject({
+      ETag: `"${createHash('md5').update(body).digest('hex')}"`,
+      VersionId: written.VersionId,
+      ContentLength: 3_000_000,
+      ContentType: 'application/onnx',
+      CacheControl: 'public, max-age=60',
+      ContentEncoding: 'identity',
+      Metadata: { 'cache-tag': 'model:ranker,model:ranker@v1' },
+    });
+  });
+
+  it('takes a stream, which the SDK sends in chunks with the checksum as trailer', async () => {
+    const body = randomBytes(700_000);
+    const pieces = [body.subarray(0, 300_001), body.subarray(300_001)];
+    const written = await put('streamed', Readable.from(pieces), { ContentLength: body.length });
+    expect(written.ChecksumCRC32).toBeDefined();
+    const read = await client.send(new GetObjectCommand({ Bucket, Key: 'streamed', ChecksumMode: 'ENABLED' }));
+    expect(read.ChecksumCRC32).toBe(written.ChecksumCRC32);
+    expect(read.ContentEncoding).toBeUndefined();
+    expect(Buffer.compare(Buffer.from((await read.Body?.transformToByteArray()) ?? []), body)).toBe(0);
+  });
+
+  it('serves buckets as subdomains too', async () => {
+    await put('by-host', 'yes');
+    const answer = await fetch(`http://127.0.0.1:${running.port}/${Bucket}/by-host`);
+    expect(await answer.text()).toBe('yes');
+    const byHost = await requestWithHost(`${Bucket}.localhost:${running.port}`, '/by-host');
+    expect(byHost).toBe('yes');
+  });
+
+  it('replaces response headers when asked', async () => {
+    await put('overridden', 'x');
+    const read = await client.send(
+      new GetObjectCommand({
+        Bucket,
+        Key: 'overridden',
+        ResponseContentType: 'text/css',
+        ResponseCacheControl: 'no-store',
+      }),
+    );
+    expect(read).toMatchObject({ ContentType: 'text/css', CacheControl: 'no-store' });
+  });
+
+  it.each([
+    ['bytes=2-4', '234', 'bytes 2-4/10'],
+    ['bytes=7-', '789', 'bytes 7-9/10'],
+    ['bytes=-2', '89', 'bytes 8-9/10'],
+    ['bytes=8-99', '89', 'bytes 8-9/10'],
+  ])('serves the range %s', async (Range, expected, ContentRange) => {
+    await put('digits', '0123456789');
+    const read = await client.send(new GetObjectCommand({ Bucket, Key: 'digits', Range }));
+    expect(read.$metadata.httpStatusCode).toBe(206);
+    expect(read.ContentRange).toBe(ContentRange);
+    expect(await read.Body?.transformToString()).toBe(expected);
+  });
+
+  it('refuses a range past the end', async () => {
+    await put('digits', '0123456789');
+    expect(await failure(text('digits', { Range: 'bytes=10-' }))).toMatchObject({ name: 'InvalidRange', status: 416 });
+  });
+
+  it('tells what is missing', async () => {
+    expect(await failure(text('nothing'))).toMatchObject({ name: 'NoSuchKey', status: 404 });
+    const head = client.send(new HeadObjectCommand({ Bucket, Key: 'nothing' }));
+    expect(await failure(head)).toMatchObject({ name: 'NotFound', status: 404 });
+    const other = client.send(new GetObjectCommand({ Bucket: 'no-bucket', Key: 'x' }));
+    expect(await failure(other)).toMatchObject({ name: 'NoSuchBucket', status: 404 });
+  });
+});
+
+describe('integrity', () => {
+  it.each(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const)('verifies and keeps %s', async (algorithm) => {
+    // Published check values of "123456789".
+    const checks = {
+      CRC32: 'y/Q5Jg==',
+      CRC32C: '4waSgw==',
+      CRC64NVME: 'rosUhgp5mIg=',
+      SHA1: createHash('sha1').update('123456789').digest('base64'),
+      SHA256: createHash('sha256').update('123456789').digest('base64'),
+    };
+    const Key = `checked-${algorithm}`;
+    const member = `Checksum${algorithm}`;
+    await put(Key, '123456789', { [member]: checks[algorithm] });
+    const head = await client.send(new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }));
+    expect(head).toMatchObject({ [member]: checks[algorithm], ChecksumType: 'FULL_OBJECT' });
+    const wrong = failure(put(`${Key}-wrong`, '12345678X', { [member]: checks[algorithm] }));
+    expect(await wrong).toMatchObject({ name: 'BadDigest', status: 400 });
+    expect(await failure(text(`${Key}-wrong`))).toMatchObject({ name: 'NoSuchKey' });
+  });
+
+  it('refuses a body that is not the one of its Content-MD5', async () => {
+    const ContentMD5 = createHash('md5').update('other').digest('base64');
+    expect(await failure(put('md5', 'body', { ContentMD5 }))).toMatchObject({ name: 'BadDigest', status: 400 });
+    expect(await failure(put('md5', 'body', { ContentMD5: 'AAAA' }))).toMatchObject({ name: 'InvalidDigest' });
+  });
+
+  it('refuses a body whose SHA-256 is not the signed one', async () => {
+    const answer = await fetch(`http://127.0.0.1:${running.port}/${Bucket}/sha`, {
+      method: 'PUT',
+      body: 'body',
+      headers: { 'x-amz-content-sha256': createHash('sha256').update('other').digest('hex') },
+    });
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain('<Code>XAmzContentSHA256Mismatch</Code>');
+  });
+
+  it.each([
+    ['a wrong trailer', '4\r\nbody\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n', 'BadDigest'],
+    ['no trailer', '4\r\nbody\r\n0\r\n\r\n', 'MalformedTrailerError'],
+    ['a body cut in a chunk', '4\r\nbo', 'IncompleteBody'],
+    ['a body without its last chunk', '4\r\nbody\r\n', 'IncompleteBody'],
+    ['no chunk size', 'body', 'IncompleteBody'],
+  ])('refuses aws-chunked with %s and stores nothing', async (_, body, code) => {
+    const answer = await fetch(`http://127.0.0.1:${running.port}/${Bucket}/chunked`, {
+      method: 'PUT',
+      body,
+      headers: {
+        'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+        'content-encoding': 'aws-chunked',
+        'x-amz-decoded-content-length': '4',
+        'x-amz-trailer': 'x-amz-checksum-crc32',
+      },
+    });
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain(`<Code>${code}</Code>`);
+    expect(await failure(text('chunked'))).toMatchObject({ name: 'NoSuchKey' });
+  });
+
+  it('stores nothing when the disk is full, and says so', async () => {
+    const open = files.open;
+    jest.spyOn(files, 'open').mockImplementation((path, ...rest) =>
+      // The kernel answers every write to /dev/full with ENOSPC.
+      String(path).endsWith('body') ? open('/dev/full', 'w') : open(path, ...rest),
+    );
+    const refused = await failure(put('full', 'body'));
+    expect(refused).toMatchObject({ name: 'InternalError', status: 500 });
+    expect(refused.message).toContain('disk that holds the local S3 is full');
+    jest.restoreAllMocks();
+    expect(await failure(text('full'))).toMatchObject({ name: 'NoSuchKey' });
+    expect(await files.readdir(`${running.rootDir}/buckets/${Bucket}/incoming`)).toEqual([]);
+  });
+});
+
+describe('conditions', () => {
+  it('writes only where nothing is, with If-None-Match', async () => {
+    await put('once', 'first', { IfNoneMatch: '*' });
+    expect(await failure(put('once', 'second', { IfNoneMatch: '*' }))).toMatchObject({
+      name: 'PreconditionFailed',
+      status: 412,
+    });
+    expect(await text('once')).toBe('first');
+    await client.send(new DeleteObjectCommand({ Bucket, Key: 'once' }));
+    await put('once', 'third', { IfNoneMatch: '*' });
+    expect(await text('once')).toBe('third');
+  });
+
+  it('lets one of many simultaneous If-None-Match writers win', async () => {
+    const bodies = Array.from({ length: 8 }, (_, index) => `writer ${index}`);
+    const results = await Promise.allSettled(bodies.map((body) => put('raced', body, { IfNoneMatch: '*' })));
+    const winners = results.flatMap((result, index) => (result.status === 'fulfilled' ? [bodies[index]] : []));
+    expect(winners).toHaveLength(1);
+    expect(await text('raced')).toBe(winners[0]);
+  });
+
+  it('answers 409 when a delete comes between the check and the commit of a conditional write', async () => {
+    const { ETag } = await put('conflict', 'old');
+    let finish = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const arrived = firstPieceArrives();
+    const writing = failure(put('conflict', Readable.from(twoPieces(gate)), { IfMatch: ETag, ContentLength: 131_072 }));
+    await arrived;
+    await client.send(new DeleteObjectCommand({ Bucket, Key: 'conflict' }));
+    finish();
+    expect(await writing).toMatchObject({ name: 'ConditionalRequestConflict', status: 409 });
+  });
+
+  it('replaces only what was seen, with If-Match', async () => {
+    const { ETag } = await put('compare', 'one');
+    await put('compare', 'two', { IfMatch: ETag });
+    expect(await failure(put('compare', 'three', { IfMatch: ETag }))).toMatchObject({ status: 412 });
+    expect(await failure(put('absent', 'x', { IfMatch: ETag }))).toMatchObject({ name: 'NoSuchKey', status: 404 });
+  });
+
+  it('answers conditional reads', async () => {
+    const { ETag } = await put('read', 'body');
+    const before = new Date(running.clock.now().getTime() - 60_000);
+    const after = new Date(running.clock.now().getTime() + 60_000);
+    expect(await text('read', { IfMatch: ETag })).toBe('body');
+    expect(await failure(text('read', { IfMatch: '"other"' }))).toMatchObject({ status: 412 });
+    expect(await failure(text('read', { IfNoneMatch: ETag }))).toMatchObject({ status: 304 });
+    expect(await text('read', { IfNoneMatch: '"other"' })).toBe('body');
+    expect(await failure(text('read', { IfModifiedSince: after }))).toMatchObject({ status: 304 });
+    expect(await text('read', { IfModifiedSince: before })).toBe('body');
+    expect(await failure(text('read', { IfUnmodifiedSince: before }))).toMatchObject({ status: 412 });
+    expect(await text('read', { IfMatch: ETag, IfUnmodifiedSince: before })).toBe('body');
+  });
+});
+
+describe('versions', () => {
+  it('keeps what is overwritten, and hides behind a delete marker', async () => {
+    const first = await put('versioned', 'one');
+    await put('versioned', 'two');
+    expect(await text('versioned', { VersionId: first.VersionId })).toBe('one');
+    const marker = await client.send(new DeleteObjectCommand({ Bucket, Key: 'versioned' }));
+    expect(marker).toMatchObject({ DeleteMarker: true });
+    expect(await failure(text('versioned'))).toMatchObject({ name: 'NoSuchKey' });
+    const readMarker = failure(text('versioned', { VersionId: marker.VersionId }));
+    expect(await readMarker).toMatchObject({ name: 'MethodNotAllowed', status: 405 });
+    await client.send(new DeleteObjectCommand({ Bucket, Key: 'versioned', VersionId: marker.VersionId }));
+    expect(await text('versioned')).toBe('two');
+    expect(await failure(text('versioned', { VersionId: 'unknown' }))).toMatchObject({ name: 'NoSuchVersion' });
+  });
+
+  it('keeps one version where versioning is off', async () => {
+    const plain = { Bucket: 'plain', Key: 'k' };
+    await client.send(new PutObjectCommand({ ...plain, Body: 'one' }));
+    const second = await client.send(new PutObjectCommand({ ...plain, Body: 'two' }));
+    expect(second.VersionId).toBeUndefined();
+    const read = await client.send(new GetObjectCommand(plain));
+    expect(await read.Body?.transformToString()).toBe('two');
+    await client.send(new DeleteObjectCommand(plain));
+    expect(await failure(client.send(new GetObjectCommand(plain)))).toMatchObject({ name: 'NoSuchKey' });
+  });
+
+  it('deletes many at once and says which', async () => {
+    const one = await put('many/1', 'x');
+    await put('many/2', 'x');
+    const answer = await client.send(
+      new DeleteObjectsCommand({
+        Bucket,
+        Delete: {
+          Objects: [{ Key: 'many/1', VersionId: one.VersionId }, { Key: 'many/2' }, { Key: 'many/2', ETag: '"no"' }],
+        },
+      }),
+    );
+    expect(answer.Deleted).toHaveLength(2);
+    expect(answer.Deleted).toContainEqual({ Key: 'many/1', VersionId: one.VersionId });
+    expect(answer.Deleted).toContainEqual(expect.objectContaining({ Key: 'many/2', DeleteMarker: true }));
+    expect(answer.Errors).toEqual([expect.objectContaining({ Key: 'many/2', Code: 'NoSuchKey' })]);
+    expect(await failure(text('many/2'))).toMatchObject({ name: 'NoSuchKey' });
+  });
+
+  it('has everything after a restart, and nothing half written', async () => {
+    const first = await put('kept', 'one', { Metadata: { a: 'b' } });
+    await put('kept', 'two');
+    await files.mkdir(`${running.rootDir}/buckets/${Bucket}/incoming/interrupted`);
+    await running.restart([bucketSpec(Bucket), bucketSpec('plain', { versioning: 'Disabled' })]);
+    expect(await text('kept')).toBe('two');
+    const old = await client.send(new GetObjectCommand({ Bucket, Key: 'kept', VersionId: first.VersionId }));
+    expect(old.Metadata).toEqual({ a: 'b' });
+    expect(await old.Body?.transformToString()).toBe('one');
+    expect(await files.readdir(`${running.rootDir}/buckets/${Bucket}/incoming`)).toEqual([]);
+    await running.restart([bucketSpec(Bucket), bucketSpec('plain', { versioning: 'Disabled' }), paris]);
+  });
+});
+
+const paris = bucketSpec('paris', { region: 'eu-west-3' });
+
+describe('copying', () => {
+  it('copies between regions, with the metadata of the source or its own', async () => {
+    const source = await put('source é', 'body', { Metadata: { kept: 'yes' }, ContentType: 'text/plain' });
+    const parisClient = running.client('eu-west-3');
+    const CopySource = `${Bucket}/${encodeURIComponent('source é')}`;
+    const copied = await parisClient.send(new CopyObjectCommand({ Bucket: 'paris', Key: 'copy', CopySource }));
+    expect(copied).toMatchObject({ CopySourceVersionId: source.VersionId, CopyObjectResult: { ETag: source.ETag } });
+    const read = await parisClient.send(new GetObjectCommand({ Bucket: 'paris', Key: 'copy' }));
+    expect(read).toMatchObject({ ContentType: 'text/plain', Metadata: { kept: 'yes' }, VersionId: copied.VersionId });
+    expect(await read.Body?.transformToString()).toBe('body');
+    await parisClient.send(
+      new CopyObjectCommand({
+        Bucket: 'paris',
+        Key: 'copy',
+        CopySource: `${CopySource}?versionId=${source.VersionId}`,
+        MetadataDirective: 'REPLACE',
+        Metadata: { own: 'yes' },
+      }),
+    );
+    const replaced = await parisClient.send(new HeadObjectCommand({ Bucket: 'paris', Key: 'copy' }));
+    expect(replaced.Metadata).toEqual({ own: 'yes' });
+  });
+
+  it('refuses a copy whose source condition does not hold, and one onto itself', async () => {
+    await put('self', 'x');
+    const copy = (more: object) =>
+      failure(client.send(new CopyObjectCommand({ Bucket, Key: 'self', CopySource: `${Bucket}/self`, ...more })));
+    expect(await copy({})).toMatchObject({ name: 'InvalidRequest' });
+    expect(await copy({ MetadataDirective: 'REPLACE', CopySourceIfMatch: '"no"' })).toMatchObject({ status: 412 });
+  });
+});
+
+describe('regions and the unknown', () => {
+  it('sends a caller of the wrong region away, and the SDK follows', async () => {
+    const head = new HeadBucketCommand({ Bucket: 'paris' });
+    expect(await failure(client.send(head))).toMatchObject({ status: 301 });
+    const get = client.send(new GetObjectCommand({ Bucket: 'paris', Key: 'x' }));
+    expect(await failure(get)).toMatchObject({ name: 'PermanentRedirect', status: 301 });
+    const following = running.client('us-east-1', { followRegionRedirects: true });
+    const answer = await following.send(new HeadBucketCommand({ Bucket: 'paris' }));
+    expect(answer.BucketRegion).toBe('eu-west-3');
+  });
+
+  it.each([
+    ['ListBuckets', new ListBucketsCommand({})],
+    ['ListObjects', new ListObjectsCommand({ Bucket })],
+    ['GetObjectTagging', new GetObjectTaggingCommand({ Bucket, Key: 'x' })],
+    ['PutBucketPolicy', new PutBucketPolicyCommand({ Bucket, Policy: '{}' })],
+  ])('answers 501 to %s and names it', async (name, command) => {
+    const send: (each: typeof command) => Promise<unknown> = (each) => client.send(each as ListBucketsCommand);
+    const refused = await failure(send(command));
+    expect(refused).toMatchObject({ name: 'NotImplemented', status: 501 });
+    expect(refused.message).toContain(name);
+  });
+
+  it.each([
+    ['x-amz-tagging', { Tagging: 'a=b' }],
+    ['aws:kms', { ServerSideEncryption: 'aws:kms' as const }],
+    ['GLACIER', { StorageClass: 'GLACIER' as const }],
+  ])('refuses the option %s', async (name, option) => {
+    const refused = await failure(put('option', 'x', option));
+    expect(refused).toMatchObject({ name: 'NotImplemented' });
+    expect(refused.message).toContain(name);
+  });
+});
+
+async function* twoPieces(gate: Promise<void>): AsyncGenerator<Buffer> {
+  yield Buffer.alloc(65_536);
+  await gate;
+  yield Buffer.alloc(65_536);
+}
+
+/** Resolves when a body's file is opened, which is after the write's condition was checked. */
+function firstPieceArrives(): Promise<void> {
+  const open = files.open;
+  return new Promise((resolve) => {
+    jest.spyOn(files, 'open').mockImplementation((path, ...rest) => {
+      if (String(path).endsWith('body')) resolve();
+      return open(path, ...rest);
+    });
+  });
+}
+
+async function requestWithHost(host: string, path: string): Promise<string> {
+  const { request } = await import('node:http');
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port: running.port, path, headers: { host } }, async (answer) => {
+      const pieces: Buffer[] = [];
+      for await (const piece of answer) pieces.push(piece);
+      resolve(Buffer.concat(pieces).toString());
+    })
+      .on('error', reject)
+      .end();
+  });
+}
