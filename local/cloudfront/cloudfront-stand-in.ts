@@ -29,11 +29,22 @@ export interface CloudFrontOptions {
   readonly certificateNames?: (arn: string) => readonly string[] | undefined;
 }
 
+export interface ListenOptions {
+  /** The distribution that answers, whatever `Host` says; without it the `Host` of each request chooses. */
+  readonly distributionId?: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Address to listen on; 127.0.0.1 by default. */
+  readonly host?: string;
+}
+
 const DEFAULT_POP_BYTES = 128 * 1024 * 1024;
 
 /** CloudFront on one machine: distributions from templates, served by simulated POPs over real HTTP. */
 export class CloudFrontStandIn {
   readonly registry: Registry;
+  /** The APIs `cloudfront` and `cloudfront-keyvaluestore`. */
+  readonly apis: readonly AwsApi[];
   private readonly edges = new Map<string, DistributionEdge>();
   private readonly client: OriginClient;
   private readonly clock: Clock;
@@ -49,6 +60,13 @@ export class CloudFrontStandIn {
       log: options.log,
       certificateNames: options.certificateNames ?? (() => undefined),
     });
+    this.apis = [
+      cloudFrontApi({
+        distribution: (id) => this.edges.get(id),
+        keyValueStore: (name) => this.registry.keyValueStoreByName(name),
+      }),
+      keyValueStoreApi((arn) => this.registry.keyValueStore(arn)),
+    ];
   }
 
   /**
@@ -78,31 +96,20 @@ export class CloudFrontStandIn {
     return this.edges.get(id);
   }
 
-  /** Opens the listener for viewers; port 0 takes any free one. */
-  listen(port: number, host = '127.0.0.1'): Promise<ViewerServer> {
-    return openViewerServer(
-      {
-        geo: this.options.geo,
-        clock: this.clock,
-        injectDelays: this.options.injectDelays,
-        log: this.options.log,
-        statistics: this.statistics,
-        distributionFor: (name) => this.distributionFor(name),
-      },
-      port,
-      host,
-    );
-  }
-
-  /** The APIs `cloudfront` and `cloudfront-keyvaluestore`. */
-  apis(): AwsApi[] {
-    return [
-      cloudFrontApi({
-        distribution: (id) => this.edges.get(id),
-        keyValueStore: (name) => this.registry.keyValueStoreByName(name),
-      }),
-      keyValueStoreApi((arn) => this.registry.keyValueStore(arn)),
-    ];
+  /**
+   * Opens a listener for viewers.
+   *
+   * @throws when there is no such distribution, or a sentence that says what to do when the port is in use.
+   */
+  async listen({ distributionId, port, host = '127.0.0.1' }: ListenOptions): Promise<ViewerServer> {
+    if (distributionId !== undefined && !this.edges.has(distributionId)) {
+      throw new Error(`there is no distribution ${distributionId}; there are: ${[...this.edges.keys()].join(', ')}`);
+    }
+    const { geo, injectDelays, log } = this.options;
+    const { clock, statistics } = this;
+    const distributionFor = (name: string) =>
+      distributionId === undefined ? this.distributionFor(name) : this.edges.get(distributionId);
+    return openViewerServer({ geo, clock, injectDelays, log, statistics, distributionFor }, port, host);
   }
 
   /** Counters by POP code. */
