@@ -148,6 +148,7 @@ describe('the follower of the control log', () => {
     await append(invalidation('a'));
     await at(follower, 1);
     await redis.disconnectClients();
+    client.destroy();
     client = createClient({ url: redis.url });
     await client.connect();
     await append(invalidation('b'));
