@@ -86,7 +86,7 @@ export function badDigest(message: string): S3Error {
 /** Turns whatever was thrown into S3's answer; a full disk and other faults of the machine become InternalError. */
 export function toS3Error(thrown: unknown): S3Error {
   if (thrown instanceof S3Error) return thrown;
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined;
+  const code = errorCode(thrown);
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new S3Error(
       'InternalError',
@@ -95,4 +95,9 @@ export function toS3Error(thrown: unknown): S3Error {
     );
   }
   return new S3Error('InternalError', 500, thrown instanceof Error ? thrown.message : String(thrown));
+}
+
+/** The machine's name of a failure, e.g. `ENOENT`; `undefined` where there is none. */
+export function errorCode(thrown: unknown): string | undefined {
+  return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : undefined;
 }

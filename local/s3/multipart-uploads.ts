@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CHECKSUM_ALGORITHMS } from './checksum';
-import { noSuchUpload } from './errors';
+import { errorCode, noSuchUpload } from './errors';
 import { replaceFile, writeSynced } from './version-files';
 
 const uploadSchema = z.object({
@@ -25,7 +25,8 @@ const partSchema = z.object({
   size: z.number().int().nonnegative(),
   /** Hex MD5 of the part. */
   etag: z.string(),
-  /** Base64, of the upload's algorithm. */
+  checksumAlgorithm: z.enum(CHECKSUM_ALGORITHMS),
+  /** Base64. */
   checksum: z.string(),
   lastModified: z.string(),
   /** File name within the upload's folder. */
@@ -110,7 +111,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

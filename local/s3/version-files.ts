@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from './errors';
 import { type VersionRecord, versionRecordSchema } from './version-record';
 
 const METADATA = 'metadata.json';
@@ -124,7 +125,7 @@ async function readRecord(directory: string): Promise<VersionRecord | undefined>
   try {
     return versionRecordSchema.parse(JSON.parse(await readFile(join(directory, METADATA), 'utf8')));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw new Error(`${join(directory, METADATA)} is not the metadata of an object version: ${String(error)}`);
   }
 }

@@ -58,18 +58,18 @@ export async function uploadPart(request: S3Request, context: S3Context): Promis
     const payload = await storeRequestBody(request, staging.bodyPath);
     requireUploadAlgorithm(upload, payload.checksum);
     const etag = payload.md5.toString('hex');
-    const checksum = payload.checksum.value;
+    const { algorithm: checksumAlgorithm, value: checksum } = payload.checksum;
     const lastModified = context.clock.now().toISOString();
     await context.uploads.putPart(
       uploadId,
-      { number, size: payload.size, etag, checksum, lastModified },
+      { number, size: payload.size, etag, checksumAlgorithm, checksum, lastModified },
       staging.bodyPath,
     );
     return {
       status: 200,
       headers: {
         etag: quotedEtag({ etag }),
-        [checksumHeader(payload.checksum.algorithm)]: checksum,
+        [checksumHeader(checksumAlgorithm)]: checksum,
         'content-length': '0',
       },
     };
@@ -82,7 +82,7 @@ export async function completeMultipartUpload(request: S3Request, context: S3Con
   const uploadId = queryValue(request, 'uploadId') ?? '';
   const upload = await context.uploads.find(bucket.name, key, uploadId);
   const permit = bucket.permitWrite(key, parseWriteCondition(request.headers));
-  const claims = parseClaims(await receiveText(request, MAX_DOCUMENT_BYTES), algorithmOf(upload));
+  const claims = parseClaims(await receiveText(request, MAX_DOCUMENT_BYTES));
   const parts = matchParts(claims, await context.uploads.parts(uploadId), upload);
   return bucket.files.stage(async (staging) => {
     const bytes = context.uploads.read(uploadId, parts);
@@ -126,7 +126,7 @@ export async function listParts(request: S3Request, context: S3Context): Promise
   const bucket = requestBucket(request, context);
   const key = requestKey(request);
   const uploadId = queryValue(request, 'uploadId') ?? '';
-  const upload = await context.uploads.find(bucket.name, key, uploadId);
+  await context.uploads.find(bucket.name, key, uploadId);
   const marker = readCount(request, 'part-number-marker', 0);
   const maxParts = Math.min(readCount(request, 'max-parts', MAX_PARTS_PER_PAGE), MAX_PARTS_PER_PAGE);
   const rest = (await context.uploads.parts(uploadId)).filter((part) => part.number > marker);
@@ -143,7 +143,7 @@ export async function listParts(request: S3Request, context: S3Context): Promise
       PartNumber: part.number,
       LastModified: part.lastModified,
       ETag: quotedEtag(part),
-      [checksumElement(algorithmOf(upload))]: part.checksum,
+      [checksumElement(part.checksumAlgorithm)]: part.checksum,
       Size: part.size,
     })),
     StorageClass: 'STANDARD',
@@ -179,12 +179,12 @@ function algorithmOf(upload: Upload): ChecksumAlgorithm {
   return upload.requestedAlgorithm ?? DEFAULT_CHECKSUM_ALGORITHM;
 }
 
-function requireUploadAlgorithm(upload: Upload, checksum: PayloadChecksum): void {
-  const expected = upload.requestedAlgorithm;
+/** An upload that named no algorithm takes parts with any: the SDK adds a CRC32 to parts by itself. */
+function requireUploadAlgorithm({ requestedAlgorithm: expected }: Upload, checksum: PayloadChecksum): void {
   const actual = checksum.requested ? checksum.algorithm : undefined;
-  if (expected === actual || (expected === undefined && actual === DEFAULT_CHECKSUM_ALGORITHM)) return;
+  if (expected === undefined || expected === actual) return;
   throw invalidRequest(
-    `Checksum Type mismatch occurred, expected checksum Type: ${expected ?? 'null'}, actual checksum Type: ${actual ?? 'null'}`,
+    `Checksum Type mismatch occurred, expected checksum Type: ${expected}, actual checksum Type: ${actual ?? 'null'}`,
   );
 }
 
@@ -192,14 +192,15 @@ function requireUploadAlgorithm(upload: Upload, checksum: PayloadChecksum): void
 interface PartClaim {
   readonly number: number;
   readonly etag: string;
-  readonly checksum: string | undefined;
+  /** Base64; clients may leave it out. */
+  checksum(algorithm: ChecksumAlgorithm): string | undefined;
 }
 
-function parseClaims(text: string, algorithm: ChecksumAlgorithm): PartClaim[] {
+function parseClaims(text: string): PartClaim[] {
   const claims = elements(parseRequestXml(text, 'CompleteMultipartUpload'), 'Part').map((part) => ({
     number: parsePartNumber(textOf(part, 'PartNumber') ?? ''),
     etag: (textOf(part, 'ETag') ?? '').replace(/^"|"$/g, ''),
-    checksum: textOf(part, checksumElement(algorithm)),
+    checksum: (algorithm: ChecksumAlgorithm) => textOf(part, checksumElement(algorithm)),
   }));
   if (claims.length === 0) throw malformedXml('it names no part.');
   return claims;
@@ -207,21 +208,25 @@ function parseClaims(text: string, algorithm: ChecksumAlgorithm): PartClaim[] {
 
 function matchParts(claims: readonly PartClaim[], parts: readonly Part[], upload: Upload): Part[] {
   const byNumber = new Map(parts.map((part) => [part.number, part]));
+  const descends = claims.some((claim, index) => claim.number <= (claims[index - 1]?.number ?? 0));
+  if (descends) throw new S3Error('InvalidPartOrder', 400, 'The list of parts was not in ascending order.');
   return claims.map((claim, index) => {
-    const previous = claims[index - 1];
-    if (previous !== undefined && previous.number >= claim.number) {
-      throw new S3Error('InvalidPartOrder', 400, 'The list of parts was not in ascending order.');
-    }
     const part = byNumber.get(claim.number);
     requireClaimedChecksum(claim, upload);
-    if (part?.etag !== claim.etag || (claim.checksum ?? part.checksum) !== part.checksum) throw invalidPart(claim);
+    if (part?.etag !== claim.etag || !checksumAgrees(claim, part)) throw invalidPart(claim);
     if (index < claims.length - 1 && part.size < MIN_PART_BYTES) throw tooSmall(part);
     return part;
   });
 }
 
+function checksumAgrees(claim: PartClaim, part: Part): boolean {
+  const claimed = claim.checksum(part.checksumAlgorithm);
+  return claimed === undefined || claimed === part.checksum;
+}
+
 function requireClaimedChecksum(claim: PartClaim, { requestedAlgorithm, checksumType }: Upload): void {
-  if (requestedAlgorithm === undefined || checksumType !== 'COMPOSITE' || claim.checksum !== undefined) return;
+  if (requestedAlgorithm === undefined || checksumType !== 'COMPOSITE') return;
+  if (claim.checksum(requestedAlgorithm) !== undefined) return;
   throw invalidRequest(
     `The upload was created using a ${requestedAlgorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${claim.number} in the request.`,
   );

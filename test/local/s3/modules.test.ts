@@ -69,7 +69,7 @@ describe('AWS::S3::Bucket', () => {
     await running.s3.replicationIdle();
     const policy = { Statement: [{ Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: '*' }] };
     running.s3.putBucketPolicy('replica', policy);
-    expect((await fetchAs(DISTRIBUTION, { bucket: 'replica', path: '/models/m' })).status).toBe(200);
+    expect(await statusAs(DISTRIBUTION, { bucket: 'replica', path: '/models/m' })).toBe(200);
   });
 
   it.each([
@@ -115,16 +115,16 @@ describe('CloudFront at a bucket', () => {
     expect(await text(head.body)).toBe('');
     const unchanged = await fetchAs(DISTRIBUTION, { headers: { 'if-none-match': whole.headers.etag ?? '' } });
     expect(unchanged.status).toBe(304);
-    expect((await fetchAs(DISTRIBUTION, { headers: { range: 'bytes=99-' } })).status).toBe(416);
+    expect(await statusAs(DISTRIBUTION, { headers: { range: 'bytes=99-' } })).toBe(416);
   });
 
   it('is refused without a policy, by another one, and as another distribution', async () => {
-    expect((await fetchAs(DISTRIBUTION)).status).toBe(403);
+    expect(await statusAs(DISTRIBUTION)).toBe(403);
     await putPolicy(allowDistribution);
-    expect((await fetchAs(`${DISTRIBUTION}2`)).status).toBe(403);
-    expect((await fetchAs(DISTRIBUTION, { path: '/private' })).status).toBe(403);
+    expect(await statusAs(`${DISTRIBUTION}2`)).toBe(403);
+    expect(await statusAs(DISTRIBUTION, { path: '/private' })).toBe(403);
     await putPolicy(allowDistribution, { ...allowDistribution, Effect: 'Deny', Condition: {} });
-    expect((await fetchAs(DISTRIBUTION)).status).toBe(403);
+    expect(await statusAs(DISTRIBUTION)).toBe(403);
   });
 
   it('learns that a key is missing only where it may list', async () => {
@@ -137,7 +137,7 @@ describe('CloudFront at a bucket', () => {
       Action: 's3:ListBucket',
       Resource: 'arn:aws:s3:::origin',
     });
-    expect((await fetchAs(DISTRIBUTION, { path: '/models/none' })).status).toBe(404);
+    expect(await statusAs(DISTRIBUTION, { path: '/models/none' })).toBe(404);
   });
 
   it.each([
@@ -148,7 +148,7 @@ describe('CloudFront at a bucket', () => {
     [{ StringLike: { 'AWS:SourceArn': ['no', 'arn:aws:cloudfront:*/E?'] } }, 200],
   ])('decides %j', async (Condition, status) => {
     await putPolicy({ ...allowDistribution, Condition });
-    expect((await fetchAs(DISTRIBUTION)).status).toBe(status);
+    expect(await statusAs(DISTRIBUTION)).toBe(status);
   });
 
   it.each([
@@ -159,6 +159,12 @@ describe('CloudFront at a bucket', () => {
     await expect(putPolicy({ ...allowDistribution, ...change })).rejects.toThrow(name);
   });
 });
+
+async function statusAs(...request: Parameters<typeof fetchAs>): Promise<number> {
+  const { status, body } = await fetchAs(...request);
+  body.destroy();
+  return status;
+}
 
 function fetchAs(
   distributionArn: string,

@@ -207,6 +207,13 @@ describe('conditions', () => {
     expect(await text('once')).toBe('third');
   });
 
+  it('refuses a large write at once, and the client gets to read why', async () => {
+    await put('large', 'first');
+    const body = Buffer.alloc(32 * 1024 * 1024);
+    expect(await failure(put('large', body, { IfNoneMatch: '*' }))).toMatchObject({ name: 'PreconditionFailed' });
+    expect(await text('large')).toBe('first');
+  });
+
   it('lets one of many simultaneous If-None-Match writers win', async () => {
     const bodies = Array.from({ length: 8 }, (_, index) => `writer ${index}`);
     const results = await Promise.allSettled(bodies.map((body) => put('raced', body, { IfNoneMatch: '*' })));

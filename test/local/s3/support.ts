@@ -7,6 +7,10 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { Clock } from '../../../local/s3/clock';
 import { type BucketSpec, S3StandIn } from '../../../local/s3/s3-stand-in';
 
+/** Refusals are expected here; the SDK would warn of those of streamed bodies on the console. */
+const ignore = (): void => undefined;
+const silent = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };
+
 export const ACCOUNT = '000000000000';
 
 /** A clock that a test sets; scheduled tasks run when their time has come. */
@@ -74,6 +78,7 @@ export async function startS3(buckets: readonly BucketSpec[]): Promise<RunningS3
         region,
         credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
         maxAttempts: 1,
+        logger: silent,
         ...config,
       });
       clients.push(client);
