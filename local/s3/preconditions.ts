@@ -40,7 +40,7 @@ export interface ReadConditionNames {
   readonly unmodifiedSince: string;
 }
 
-export const READ_CONDITIONS: ReadConditionNames = {
+const READ_CONDITIONS: ReadConditionNames = {
   match: 'if-match',
   noneMatch: 'if-none-match',
   modifiedSince: 'if-modified-since',

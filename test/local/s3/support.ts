@@ -14,7 +14,7 @@ const silent = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error
 export const ACCOUNT = '000000000000';
 
 /** A clock that a test sets; scheduled tasks run when their time has come. */
-export class FakeClock implements Clock {
+class FakeClock implements Clock {
   private time = Date.parse('2026-01-01T00:00:00.000Z');
   private tasks: { readonly due: number; readonly run: () => void }[] = [];
 
