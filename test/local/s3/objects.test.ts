@@ -33,7 +33,8 @@ beforeAll(async () => {
 afterAll(() => running.stop());
 afterEach(() => jest.restoreAllMocks());
 
-const put = (Key: string, Body: PutObjectCommandInput['Body'], more: Partial<PutObjectCommandInput> = {}) =>
+type Put = PutObjectCommandInput;
+const put = (Key: string, Body: NonNullable<Put['Body']>, more: Partial<Omit<Put, 'Body'>> = {}) =>
   client.send(new PutObjectCommand({ Bucket, Key, Body, ...more }));
 const text = async (Key: string, more: object = {}) => {
   const answer = await client.send(new GetObjectCommand({ Bucket, Key, ...more }));
