@@ -59,9 +59,8 @@ export async function invalidate(
   plane: ControlPlane,
   onProgress: OnProgress = () => {},
 ): Promise<InvalidateResult> {
-  const { paths = [], wait = false, settleMs = 0, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
-  const targets = parseTargets(request);
-  const items = cloudFrontItems(targets.tags, paths);
+  const { wait = false, settleMs = 0, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
+  const { targets, items } = planInvalidation(request);
   const id = randomUUID();
   const notes = notesOn(targets);
 
@@ -76,6 +75,18 @@ export async function invalidate(
 
   const cloudFront = await invalidateCloudFront(plane, items, { id, wait, settleMs, timeoutMs }, onProgress);
   return { id, targets, ...(regions ? { regions } : {}), cloudFront, notes };
+}
+
+/**
+ * What a request comes to: targets for the regions and items for CloudFront. Asks no service.
+ * @throws UsageError when nothing, or something impossible, is named
+ */
+export function planInvalidation(request: InvalidateRequest): {
+  readonly targets: InvalidationTargets;
+  readonly items: readonly string[];
+} {
+  const targets = parseTargets(request);
+  return { targets, items: cloudFrontItems(targets.tags, request.paths ?? []) };
 }
 
 function parseTargets(request: InvalidateRequest): InvalidationTargets {

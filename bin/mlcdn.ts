@@ -1,0 +1,197 @@
+import { readFile } from 'node:fs/promises';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { z } from 'zod';
+import { ControlError, reasonOf, UsageError } from '../lib/control/errors';
+import { type InvalidateRequest, invalidate, planInvalidation } from '../lib/control/invalidate';
+import { type PublishRequest, publishModel } from '../lib/control/publish';
+import { rollbackModel } from '../lib/control/rollback';
+import type { RolloutTimeouts } from '../lib/control/rollout';
+import { readStatus } from '../lib/control/status';
+import { GoldenSample } from '../lib/core/manifest';
+import { connect } from './mlcdn-connect';
+import { invalidationText, rolloutText, statusText } from './mlcdn-tables';
+
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+interface CommonOptions {
+  readonly env: string;
+  readonly json?: boolean;
+}
+
+interface PublishOptions extends CommonOptions {
+  readonly name: string;
+  readonly version: string;
+  readonly golden?: string;
+  readonly ttl?: number;
+  readonly tag: readonly string[];
+  readonly timeout?: number;
+}
+
+interface RollbackOptions extends CommonOptions {
+  readonly to?: string;
+  readonly timeout?: number;
+}
+
+interface InvalidateOptions extends CommonOptions {
+  readonly key?: readonly string[];
+  readonly tag?: readonly string[];
+  readonly prefix?: readonly string[];
+  readonly pattern?: readonly string[];
+  readonly model?: readonly string[];
+  readonly path?: readonly string[];
+  readonly wait?: boolean;
+  readonly settle?: number;
+  readonly timeout?: number;
+}
+
+const progress = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+
+function print<T>(options: CommonOptions, result: T, text: (result: T) => string): void {
+  process.stdout.write(`${options.json ? JSON.stringify(result, null, 2) : text(result)}\n`);
+}
+
+async function publish(file: string, options: PublishOptions): Promise<void> {
+  const request: PublishRequest = {
+    name: options.name,
+    version: options.version,
+    onnx: await readInput(file),
+    ...(options.golden ? { golden: await readGolden(options.golden) } : {}),
+    cache: { tags: [...options.tag], ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }) },
+    timeouts: stepTimeouts(options.timeout),
+  };
+  print(options, await publishModel(request, await connect(options.env), progress), rolloutText);
+}
+
+async function rollback(name: string, options: RollbackOptions): Promise<void> {
+  const request = { name, ...(options.to ? { to: options.to } : {}), timeouts: stepTimeouts(options.timeout) };
+  print(options, await rollbackModel(request, await connect(options.env), progress), rolloutText);
+}
+
+async function status(options: CommonOptions): Promise<void> {
+  print(options, await readStatus(await connect(options.env)), statusText);
+}
+
+async function runInvalidate(options: InvalidateOptions): Promise<void> {
+  const request: InvalidateRequest = {
+    keys: options.key ?? [],
+    tags: options.tag ?? [],
+    prefixes: options.prefix ?? [],
+    patterns: options.pattern ?? [],
+    models: options.model ?? [],
+    paths: options.path ?? [],
+    wait: options.wait ?? false,
+    settleMs: (options.settle ?? 0) * 1000,
+    ...(options.timeout ? { timeoutMs: options.timeout * 1000 } : {}),
+  };
+  // A request that cannot be is wrong usage whether or not the environment can be reached.
+  planInvalidation(request);
+  print(options, await invalidate(request, await connect(options.env), progress), invalidationText);
+}
+
+async function readInput(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new ControlError(`cannot read ${file}: ${reasonOf(error)}`);
+  }
+}
+
+async function readGolden(file: string): Promise<GoldenSample[]> {
+  const text = (await readInput(file)).toString('utf8');
+  try {
+    return z.array(GoldenSample).min(1).parse(JSON.parse(text));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : reasonOf(error);
+    throw new ControlError(`${file} is not a JSON array of golden samples ({inputs, outputs}): ${reason}`);
+  }
+}
+
+function stepTimeouts(seconds: number | undefined): Partial<RolloutTimeouts> {
+  if (seconds === undefined) return {};
+  const ms = seconds * 1000;
+  return { replicationMs: ms, prepareMs: ms, activateMs: ms };
+}
+
+function wholeSeconds(value: string): number {
+  if (!/^\d{1,8}$/.test(value)) throw new InvalidArgumentError('It must be a whole number of seconds.');
+  return Number(value);
+}
+
+function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
+}
+
+function withCommonOptions(command: Command): Command {
+  return command
+    .option('--env <name>', 'environment: local, dev, staging or prod', 'local')
+    .option('--json', 'print one JSON document on standard output');
+}
+
+function createProgram(): Command {
+  const program = new Command('mlcdn').description('Operates a content delivery network for machine-learning systems.');
+  program.exitOverride().showHelpAfterError('(see: mlcdn --help)');
+
+  withCommonOptions(program.command('publish'))
+    .description('check a model version, upload it, and make it live in every region')
+    .argument('<file>', 'ONNX file')
+    .requiredOption('--name <name>', 'name of the model')
+    .requiredOption('--version <version>', 'version; never changes once published')
+    .option('--golden <file>', 'JSON array of golden samples that every task checks before it serves')
+    .option('--ttl <seconds>', 'how long predictions stay fresh in caches (default: 300)', wholeSeconds)
+    .option('--tag <tag>', 'further cache tag of its predictions; repeatable', collect, [])
+    .option('--timeout <seconds>', 'patience for each step', wholeSeconds)
+    .action(publish);
+
+  withCommonOptions(program.command('rollback'))
+    .description('make an earlier version of a model live again')
+    .argument('<name>', 'name of the model')
+    .option('--to <version>', 'version to go to (default: the one before)')
+    .option('--timeout <seconds>', 'patience for each step', wholeSeconds)
+    .action(rollback);
+
+  withCommonOptions(program.command('status'))
+    .description('show models, edge tasks and regional caches of every region')
+    .action(status);
+
+  withCommonOptions(program.command('invalidate'))
+    .description('forget cached answers at every tier of every region; tags, models and paths at CloudFront too')
+    .option('--key <keys...>', 'keys of the edge cache')
+    .option('--tag <tags...>', 'cache tags')
+    .option('--prefix <prefixes...>', 'beginnings of keys')
+    .option('--pattern <globs...>', "globs over keys: '*' any characters, '?' exactly one")
+    .option('--model <names...>', 'models: predictions and artifacts of all their versions')
+    .option('--path <paths...>', "URL paths at CloudFront, '*' allowed at the end")
+    .option('--wait', 'return when every live task and CloudFront have applied it')
+    .option('--settle <seconds>', 'invalidate CloudFront once more after this, for answers under way', wholeSeconds)
+    .option('--timeout <seconds>', 'patience for regions and for CloudFront (default: 60)', wholeSeconds)
+    .action(runInvalidate);
+
+  return program;
+}
+
+/** Reports a failure on standard error, and as the one JSON document where that was asked for. */
+function report(message: string, exitCode: number, alreadyPrinted: boolean): void {
+  if (!alreadyPrinted) process.stderr.write(`mlcdn: ${message}\n`);
+  if (process.argv.includes('--json')) {
+    const code = exitCode === WRONG_USAGE ? 'usage' : 'failed';
+    process.stdout.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
+  }
+  process.exitCode = exitCode;
+}
+
+async function main(): Promise<void> {
+  try {
+    await createProgram().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode !== 0) report(error.message, WRONG_USAGE, true);
+      return;
+    }
+    report(reasonOf(error), error instanceof UsageError ? WRONG_USAGE : FAILED, false);
+  }
+}
+
+void main();
