@@ -52,7 +52,7 @@ async function dispatch(
 ): Promise<void> {
   const { pathname } = new URL(request.url ?? '/', 'http://localhost');
   const [version, resource, name = '', part, id, ...rest] = pathname.slice(1).split('/').map(decodeURIComponent);
-  const known = version === '2020-05-31' && rest.length === 0;
+  const known = version === '2020-05-31' && name !== '' && rest.length === 0;
   const route = known ? `${request.method} ${resource}${part ? `/${part}` : ''}${id ? '/id' : ''}` : '';
   switch (route) {
     case 'GET distribution':

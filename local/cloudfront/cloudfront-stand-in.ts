@@ -117,6 +117,15 @@ export class CloudFrontStandIn {
     return this.statistics.snapshot();
   }
 
+  /** Bytes of bodies since the start, over all POPs. */
+  bytes(): { readonly toViewers: number; readonly fromOrigins: number } {
+    const counters = Object.values(this.stats());
+    return {
+      toViewers: counters.reduce((sum, { bytesServed }) => sum + bytesServed, 0),
+      fromOrigins: counters.reduce((sum, { bytesFromOrigin }) => sum + bytesFromOrigin, 0),
+    };
+  }
+
   /** Where a viewer is taken to be, which POP serves it, and `regions` as that POP sees them, nearest first. */
   explain(ip: string, regions: readonly string[]): { place: ViewerPlace; pop: Pop; regions: string[] } {
     const place = this.options.geo.locate(ip);

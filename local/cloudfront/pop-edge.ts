@@ -202,8 +202,9 @@ export class PopEdge {
         storedAt: fill.now,
         initialAgeMs: ageOf(headers) * 1000,
         freshUntil: fill.now + ttl * 1000,
-        staleWhileRevalidateMs: lifetime.staleWhileRevalidate * 1000,
-        staleIfErrorMs: (lifetime.staleIfError ?? Number.POSITIVE_INFINITY) * 1000,
+        // An error is worth keeping for its time, never longer.
+        staleWhileRevalidateMs: answer.status >= 400 ? 0 : lifetime.staleWhileRevalidate * 1000,
+        staleIfErrorMs: answer.status >= 400 ? 0 : (lifetime.staleIfError ?? Number.POSITIVE_INFINITY) * 1000,
       });
     // A body that breaks off is not kept; its readers see the break.
     shared.whole.then(keep).then(fill.end, fill.end);

@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { BlockList, isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { open, type Response } from 'maxmind';
 import { z } from 'zod';
@@ -47,12 +47,30 @@ export async function openGeo(options: GeoOptions): Promise<Geo> {
     pops,
     nearestPop: (place) => nearest(place, pops),
     locate(ip) {
-      const countryCode = CountryRecord.safeParse(countries.get(withoutMapping(ip))).data?.country_code;
+      const address = withoutMapping(ip);
+      if (isPrivate(address)) return home;
+      const countryCode = CountryRecord.safeParse(countries.get(address)).data?.country_code;
       if (countryCode === undefined) return home;
       const city = cities.get(countryCode);
       return city ?? { ...home, countryCode };
     },
   };
+}
+
+/** Addresses of no place (RFC 1918, 3927, 4193, 4291, 6598); the database claims some of them for a country. */
+const PRIVATE = new BlockList();
+PRIVATE.addSubnet('10.0.0.0', 8);
+PRIVATE.addSubnet('100.64.0.0', 10);
+PRIVATE.addSubnet('127.0.0.0', 8);
+PRIVATE.addSubnet('169.254.0.0', 16);
+PRIVATE.addSubnet('172.16.0.0', 12);
+PRIVATE.addSubnet('192.168.0.0', 16);
+PRIVATE.addAddress('::1', 'ipv6');
+PRIVATE.addSubnet('fc00::', 7, 'ipv6');
+PRIVATE.addSubnet('fe80::', 10, 'ipv6');
+
+function isPrivate(address: string): boolean {
+  return PRIVATE.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
 /** An IPv4 address that reached an IPv6 socket is written `::ffff:192.0.2.1`; the database knows it without the prefix. */
