@@ -65,7 +65,6 @@ const OriginGroup = z.strictObject({
   }),
   SelectionCriteria: z.literal('default').optional(),
 });
-export type OriginGroupConfig = z.output<typeof OriginGroup>;
 
 /** The three sets of methods that a behaviour can allow. */
 const METHOD_SETS = ['GET HEAD', 'GET HEAD OPTIONS', 'DELETE GET HEAD OPTIONS PATCH POST PUT'];

@@ -11,7 +11,7 @@ import type { CachePolicyConfig } from './policies';
 export type TtlBounds = Pick<CachePolicyConfig, 'MinTTL' | 'DefaultTTL' | 'MaxTTL'>;
 
 /** Seconds for which an error is kept when the distribution says nothing of its status. */
-export const DEFAULT_ERROR_TTL = 10;
+const DEFAULT_ERROR_TTL = 10;
 
 const ALWAYS_CACHED_ERRORS = new Set([404, 414, 500, 501, 502, 503, 504]);
 const CACHED_WITH_MAX_AGE = new Set([400, 403, 405, 412, 415]);

@@ -8,11 +8,11 @@ import { asksForHeader } from './origin-request';
 import { GENERATED_HEADERS } from './policies';
 
 /** Longest URL and header block, bytes. Source: CloudFront developer guide, "Quotas". */
-export const MAX_URL_BYTES = 8192;
+const MAX_URL_BYTES = 8192;
 export const MAX_HEADER_BYTES = 32_768;
 
 /** Header that stands for the viewer's address; read by this stand-in alone and never passed on. */
-export const VIEWER_IP_HEADER = 'x-viewer-ip';
+const VIEWER_IP_HEADER = 'x-viewer-ip';
 
 /** A request that CloudFront answers itself, with an error. */
 export class ViewerError extends Error {

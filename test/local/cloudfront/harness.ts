@@ -21,11 +21,7 @@ export interface Ask {
 }
 
 /** One real HTTP request on a connection of its own. */
-export async function ask(
-  url: string,
-  path: string,
-  { method = 'GET', headers = {}, body }: Ask = {},
-): Promise<Answer> {
+async function ask(url: string, path: string, { method = 'GET', headers = {}, body }: Ask = {}): Promise<Answer> {
   const { port } = new URL(url);
   const outgoing = request({ host: '127.0.0.1', port, path, method, headers, agent: false });
   outgoing.end(body);
@@ -38,17 +34,17 @@ export async function ask(
 }
 
 /** A request that an origin of a test received, and the way to answer it. */
-export interface Received {
+interface Received {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
 }
 
-export type Responder = (received: Received, response: ServerResponse) => void | Promise<void>;
+type Responder = (received: Received, response: ServerResponse) => void | Promise<void>;
 
 /** A real HTTP origin whose behaviour a test sets, and which remembers what it was asked. */
-export class TestOrigin {
+class TestOrigin {
   readonly received: Received[] = [];
   respond: Responder = (_received, response) => {
     response.writeHead(200, { 'cache-control': 'max-age=60', 'content-type': 'text/plain' }).end('hello');
@@ -87,7 +83,7 @@ export class TestOrigin {
 }
 
 /** A clock that tests move; sleeping moves it too. */
-export class TestClock implements Clock {
+class TestClock implements Clock {
   readonly sleeps: number[] = [];
   private ms = Date.UTC(2026, 0, 1);
 
@@ -133,7 +129,7 @@ export function originRequestPolicy(parameters: object): OriginRequestPolicyConf
   });
 }
 
-export const ALL_METHODS = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'POST', 'DELETE'];
+const ALL_METHODS = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'POST', 'DELETE'];
 
 export function customOrigin(id: string, domain: string, changes: object = {}): object {
   return {
