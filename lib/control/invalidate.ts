@@ -96,8 +96,10 @@ function parseTargets(request: InvalidateRequest): InvalidationTargets {
     if (!name.success) throw new UsageError(name.error.issues.map(({ message }) => message).join('; '));
   }
   const named = { keys, tags: [...new Set([...tags, ...models.map(modelTag)])], prefixes, patterns };
-  const namesOnlyPaths = paths.length > 0 && Object.values(named).every((list) => list.length === 0);
-  if (namesOnlyPaths) return NO_TARGETS;
+  if (Object.values(named).every((list) => list.length === 0)) {
+    if (paths.length > 0) return NO_TARGETS;
+    throw new UsageError('name what to invalidate: a key, tag, prefix, pattern, model or path');
+  }
   const result = InvalidationTargets.safeParse(named);
   if (!result.success) {
     const faults = result.error.issues.map(({ path, message }) =>
