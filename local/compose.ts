@@ -81,6 +81,8 @@ async function compose(
     log,
     injectDelays: true,
   });
+  undo.add(() => s3.close());
+  undo.add(() => cloudFront.close());
   let assembly: RunningAssembly | undefined;
   for (const api of [...regional.apis, s3.api, ...cloudFront.apis, cloudFormationApi(() => assembly)])
     platform.front.serve(api);
