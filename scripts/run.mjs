@@ -95,9 +95,9 @@ const TASKS = {
   },
   /** Runs the tests; arguments go to jest. */
   test(require) {
-    process.argv = [process.argv[0], require.resolve('jest/bin/jest.js'), '--rootDir', root, ...args];
+    process.argv = [process.argv[0], require.resolve('jest/bin/jest'), '--rootDir', root, ...args];
     process.chdir(root);
-    require('jest/bin/jest.js');
+    require('jest/bin/jest');
   },
 };
 
