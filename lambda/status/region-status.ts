@@ -20,7 +20,7 @@ export async function regionStatus(
 ): Promise<RegionStatus> {
   const [epoch, head] = EnsureReply.parse(
     await redis.eval(ENSURE_LOG_SCRIPT, {
-      keys: [CONTROL_KEYS.epoch, CONTROL_KEYS.head],
+      keys: [CONTROL_KEYS.epoch, CONTROL_KEYS.head, CONTROL_KEYS.stream, CONTROL_KEYS.seen],
       arguments: [randomUUID()],
     }),
   );

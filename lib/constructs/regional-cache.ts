@@ -36,9 +36,9 @@ export class RegionalCache extends Construct implements IConnectable {
       subnetIds: props.vpc.selectSubnets({ subnetType: SubnetType.PRIVATE_ISOLATED }).subnetIds,
     });
     const parameters = new CfnParameterGroup(this, 'Parameters', {
-      description: 'A cache: evict by frequency instead of refusing writes',
+      description: 'Evict entries by frequency instead of refusing writes; the control log has no expiry and stays',
       cacheParameterGroupFamily: 'valkey8',
-      properties: { 'maxmemory-policy': 'allkeys-lfu' },
+      properties: { 'maxmemory-policy': 'volatile-lfu' },
     });
     const group = new CfnReplicationGroup(this, 'Valkey', {
       replicationGroupId: props.replicationGroupId,

@@ -23,13 +23,14 @@ export const CONTROL_LOG_LENGTH = 10_000;
 /** A task whose report is older than this (Redis server time, ms) is no longer live. */
 export const TASK_LIVENESS_MS = 5_000;
 
-/** KEYS: epoch, head. ARGV: candidate epoch. Returns `[epoch, head]`, creating the log when there is none. */
+/** KEYS: epoch, head, stream, seen. ARGV: candidate epoch. Returns `[epoch, head]`, creating the log when there is none. */
 export const ENSURE_LOG_SCRIPT = `
 local epoch = redis.call('GET', KEYS[1])
 if not epoch then
   epoch = ARGV[1]
   redis.call('SET', KEYS[1], epoch)
   redis.call('SET', KEYS[2], '0')
+  redis.call('DEL', KEYS[3], KEYS[4])
 end
 return { epoch, redis.call('GET', KEYS[2]) or '0' }
 `;

@@ -170,5 +170,6 @@ export class LogConnection {
 }
 
 function ensureArguments(): { keys: string[]; arguments: string[] } {
-  return { keys: [CONTROL_KEYS.epoch, CONTROL_KEYS.head], arguments: [randomUUID()] };
+  const { epoch, head, stream, seen } = CONTROL_KEYS;
+  return { keys: [epoch, head, stream, seen], arguments: [randomUUID()] };
 }
