@@ -13,9 +13,6 @@ export const CacheTag = z
   })
   .transform((tag) => tag.toLowerCase());
 
-/** CloudFront stores at most this many tags for one object. */
-export const MAX_TAGS_PER_OBJECT = 50;
-
 /** The response header that carries tags from an origin to CloudFront; S3 can only emit `x-amz-meta-*`, so every origin uses it. */
 export const CACHE_TAG_HEADER = 'x-amz-meta-cache-tag';
 
