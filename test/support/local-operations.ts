@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DescribeTasksCommand, ECSClient, ListTasksCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
 import { DescribeReplicationGroupsCommand, ElastiCacheClient } from '@aws-sdk/client-elasticache';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { createClient } from 'redis';
 import type { LocalConnection } from '../../lib/control/local-connection';
-import { edgeServiceName, replicationGroupId } from '../../lib/core/resource-names';
+import { edgeServiceName, replicationGroupId, statusFunctionName } from '../../lib/core/resource-names';
+import { RegionStatus } from '../../lib/core/task-report';
 
 /** What an operator of a real region would do with the AWS CLI, against the running local CDN. */
 function sdk(connection: LocalConnection, region: string) {
@@ -46,12 +48,27 @@ export async function killEdgeContainers(connection: LocalConnection, region: st
   return pids;
 }
 
-/** Kills the edge containers of a region and waits until others answer in their place, in the same tasks. */
+/** What the region's status function says. */
+async function regionStatus(connection: LocalConnection, region: string): Promise<RegionStatus> {
+  const { Payload } = await new LambdaClient(sdk(connection, region)).send(
+    new InvokeCommand({
+      FunctionName: statusFunctionName(scope(connection)),
+      Payload: JSON.stringify({ messageIds: [] }),
+    }),
+  );
+  return RegionStatus.parse(JSON.parse(Buffer.from(Payload ?? []).toString()));
+}
+
+/**
+ * Kills the edge containers of a region and waits until others stand in their place, in the same tasks: answering, and
+ * following the control log. Until a task follows the log, a loss of it rightly costs the task its caches.
+ */
 export async function restartEdgeContainers(
   connection: LocalConnection,
   region: string,
   viewerIp: string,
 ): Promise<void> {
+  const killedAt = new Date().toISOString();
   const before = await killEdgeContainers(connection, region);
   if (before.length === 0) throw new Error(`${region} has no running edge container`);
   await waitUntil(async () => {
@@ -59,7 +76,9 @@ export async function restartEdgeContainers(
     if (now.length !== before.length || now.some((pid) => before.includes(pid))) return false;
     const health = await fetch(`${connection.url}/health`, { headers: { 'x-viewer-ip': viewerIp } });
     const body = (await health.json()) as { region?: string; models?: Record<string, unknown> };
-    return health.status === 200 && body.region === region && Object.keys(body.models ?? {}).length > 0;
+    if (health.status !== 200 || body.region !== region || Object.keys(body.models ?? {}).length === 0) return false;
+    const { tasks, head } = await regionStatus(connection, region);
+    return tasks.length === now.length && tasks.every((task) => task.startedAt > killedAt && task.position === head);
   });
 }
 
