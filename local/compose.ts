@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig, namingScope } from '../lib/config';
 import { GLOBAL_OUTPUTS, stackNames } from '../lib/core/resource-names';
@@ -70,6 +71,8 @@ async function compose(
   undo.add(() => platform.close());
   const regional = await startRegionalServices(platform, regionDistances);
   undo.add(() => regional.close());
+  // Published models do not outlive a run: buckets start as empty as a new deployment's.
+  rmSync(join(STATE_DIR, 's3'), { recursive: true, force: true });
   const s3 = new S3StandIn({ rootDir: join(STATE_DIR, 's3'), account: config.account, log });
   const geo = await openGeo({ homeRegion });
   const cloudFront = new CloudFrontStandIn({

@@ -21,7 +21,7 @@ const LOG_RETENTION_DAYS = [
 ];
 
 function quoted(value: unknown): string {
-  return JSON.stringify(value) ?? 'nothing';
+  return JSON.stringify(value) ?? 'no value';
 }
 
 const Region = z.custom<RegionCode>((value) => typeof value === 'string' && value in AWS_REGIONS, {

@@ -20,6 +20,7 @@ import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { RegionConfig } from '../config';
 import { CHANNEL_PREFIX } from '../core/channel';
+import { acknowledgeWildcards } from './acknowledge';
 import { EDGE_STOP_TIMEOUT } from './edge-timeouts';
 
 /** Port on which a task listens. */
@@ -157,4 +158,10 @@ function grantModels(task: FargateTaskDefinition, bucket: IBucket): void {
   const objects = [bucket.arnForObjects('models/*'), bucket.arnForObjects(`${CHANNEL_PREFIX}*`)];
   task.addToTaskRolePolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: objects }));
   task.addToTaskRolePolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
+  acknowledgeWildcards(
+    task,
+    objects,
+    'Versions and models are published after the deployment; the region serves all of them.',
+  );
+  acknowledgeWildcards(task, ['*'], 'ecr:GetAuthorizationToken, which pulls the image, knows no resources.');
 }

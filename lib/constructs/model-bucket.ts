@@ -5,6 +5,7 @@ import {
   Bucket,
   BucketEncryption,
   BucketNamespace,
+  CfnBucket,
   type IBucket,
   ObjectOwnership,
   type ReplicationRule,
@@ -12,6 +13,7 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { modelBucketName, modelBucketPrefix, type NamingScope } from '../core/resource-names';
+import { acknowledgeWildcards } from './acknowledge';
 
 export interface ModelBucketProps {
   readonly naming: NamingScope;
@@ -59,7 +61,7 @@ export class ModelBucket extends Construct {
       ...(rules.length > 0 ? { replicationRules: rules } : {}),
     });
     this.allowCloudFront(props.naming.account);
-    this.acknowledgeFindings(rules.length > 0);
+    this.acknowledgeFindings(rules.map((rule) => rule.destination));
   }
 
   /**
@@ -99,24 +101,21 @@ export class ModelBucket extends Construct {
     );
   }
 
-  private acknowledgeFindings(replicates: boolean): void {
+  private acknowledgeFindings(replicas: readonly IBucket[]): void {
     Validations.of(this.bucket).acknowledge({
       id: 'AwsSolutions-S1',
       reason:
         'Artifacts are immutable and carry their SHA-256; CloudTrail data events record writes, so server access logs would only repeat reads.',
     });
-    if (!replicates) return;
-    for (const id of this.replicationWildcards()) {
-      Validations.of(this.bucket).acknowledge({
-        id,
-        reason:
-          'The replication role must act on every object of the two buckets that its rules name, and on no other bucket.',
-      });
-    }
-  }
-
-  private replicationWildcards(): string[] {
-    return [];
+    if (replicas.length === 0) return;
+    const resource = this.bucket.node.defaultChild;
+    if (!(resource instanceof CfnBucket)) throw new Error('the model bucket has no CfnBucket');
+    const ownObjects = `<${Stack.of(this).getLogicalId(resource)}.Arn>/*`;
+    acknowledgeWildcards(
+      this.bucket,
+      [ownObjects, ...replicas.map((replica) => replica.arnForObjects('*'))],
+      'Replication acts on every object of the buckets that its rules name, and on no other bucket.',
+    );
   }
 }
 

@@ -130,13 +130,14 @@ describe('a prediction', () => {
 
   test('comes from l1 after an edge task restarted, and from l2 when Valkey was flushed as well', async () => {
     const region = 'ap-northeast-1';
-    const features = freshFeatures();
-    expect((await post(region, features)).tier).toBe('computed');
+    const [one, other] = [freshFeatures(), freshFeatures()];
+    expect((await post(region, one)).tier).toBe('computed');
+    expect((await post(region, other)).tier).toBe('computed');
     await restartEdgeContainers(cdn.connection, region, VIEWERS[region]);
-    expect((await post(region, features)).tier).toBe('l1');
-    await restartEdgeContainers(cdn.connection, region, VIEWERS[region]);
+    expect((await post(region, one)).tier).toBe('l1');
     await flushL1(cdn.connection, region);
-    expect((await post(region, features)).tier).toBe('l2');
+    expect((await post(region, other)).tier).toBe('l2');
+    expect((await post(region, other)).tier).toBe('memory');
   });
 
   test('by GET is cached at the POP, whatever the spelling of the query', async () => {
