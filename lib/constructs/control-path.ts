@@ -93,8 +93,7 @@ export class ControlPath extends Construct {
         retention: this.props.logRetentionDays,
         removalPolicy: RemovalPolicy.DESTROY,
       }),
-      // ES modules where a package offers them, for only those can be stripped of what is not used.
-      bundling: { format: OutputFormat.CJS, target: 'node20', bundleAwsSDK: true, mainFields: ['module', 'main'] },
+      bundling: { format: OutputFormat.CJS, target: 'node20', bundleAwsSDK: true },
       ...options,
     });
   }
