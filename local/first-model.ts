@@ -10,6 +10,8 @@ import { filesUnder } from './synthesis';
 
 const OUT_DIR = join(PROJECT_ROOT, '.build', 'models');
 const VERSION = '1';
+/** Each step takes well under a second here; longer means that something is wired wrongly. */
+const PUBLISH_TIMEOUT_SECONDS = 20;
 const DEMO_ROWS = 40;
 const DEMO_SEED = 11;
 
@@ -56,11 +58,13 @@ export async function firstModel(): Promise<FirstModel> {
  * Publishes version 1 the way its owner would: with the CLI, against the running CDN.
  * @throws StartError with what the CLI said
  */
-export function publishFirstModel({ onnxFile, goldenFile }: FirstModel): Promise<void> {
+export function publishFirstModel({ onnxFile, goldenFile }: FirstModel, signal: AbortSignal): Promise<void> {
   const args = ['publish', onnxFile, '--name', RANKER_MODEL, '--version', VERSION, '--golden', goldenFile];
+  args.push('--timeout', String(PUBLISH_TIMEOUT_SECONDS));
   const child = spawn(process.execPath, [join(PROJECT_ROOT, 'bin', 'mlcdn.cjs'), ...args], {
     cwd: PROJECT_ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

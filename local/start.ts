@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -34,7 +35,7 @@ async function requireFreePort(port: number): Promise<void> {
   });
 }
 
-async function waitUntilHealthy(url: string): Promise<void> {
+async function waitUntilHealthy(url: string, stopping: AbortSignal): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
     const status = await fetch(`${url}/health`).then(
@@ -44,7 +45,7 @@ async function waitUntilHealthy(url: string): Promise<void> {
     if (status === 200) return;
     if (Date.now() > deadline)
       throw new StartError(`GET ${url}/health did not answer 200 within a minute; see ${STATE_DIR}/logs.`);
-    await sleep(100);
+    await sleep(100, undefined, { signal: stopping });
   }
 }
 
@@ -81,7 +82,7 @@ async function start(
   );
   const assembly = await timed(
     'templates synthesized',
-    () => localAssembly(options.regions),
+    () => localAssembly(options.regions, stopping),
     ({ reused }) => (reused ? ' (unchanged)' : ''),
   );
   stopping.throwIfAborted();
@@ -104,7 +105,7 @@ async function start(
   );
   started(cdn);
   stopping.throwIfAborted();
-  await timed('healthy in every region', () => waitUntilHealthy(cdn.url));
+  await timed('healthy in every region', () => waitUntilHealthy(cdn.url, stopping));
   const environment = cdn.awsEnvironment(cdn.homeRegion);
   const connection = {
     url: cdn.url,
@@ -115,10 +116,10 @@ async function start(
     pid: process.pid,
   };
   writeConnection(connection);
-  await timed('ranker 1 published to every region', () => publishFirstModel(model));
+  await timed('ranker 1 published to every region', () => publishFirstModel(model, stopping));
   stopping.throwIfAborted();
   if (options.demo) {
-    await runDemo({
+    const demonstration = runDemo({
       url: cdn.url,
       homeUrl: cdn.loadBalancerUrl(cdn.homeRegion),
       homeRegion: cdn.homeRegion,
@@ -128,6 +129,8 @@ async function start(
       bytes: () => cdn.cloudFront.bytes(),
       print: say,
     });
+    await Promise.race([demonstration, once(stopping, 'abort')]);
+    stopping.throwIfAborted();
   }
   process.stdout.write(`${examples(cdn.url, model.rows[0] ?? [])}\n`);
 }
@@ -143,6 +146,8 @@ function explain(error: unknown): string {
 /** Runs until Ctrl-C; then stops everything in reverse. A second Ctrl-C does not cut that short. */
 async function main(): Promise<void> {
   const options = parseStartOptions(process.argv.slice(2));
+  // A closed terminal or pipe must not keep us from stopping what runs.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) =>
     stopping.signal.addEventListener('abort', () => resolve(), { once: true }),

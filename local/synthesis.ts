@@ -34,12 +34,13 @@ function fingerprint(regions: readonly string[]): string {
 }
 
 /** Runs the CDK app as `cdk synth` would, without the CLI's own start-up time. */
-function runApp(outdir: string, regions: readonly string[]): Promise<void> {
+function runApp(outdir: string, regions: readonly string[], signal: AbortSignal): Promise<void> {
   const cdk = JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')) as { context?: Record<string, unknown> };
   const context = { ...cdk.context, env: 'local', regions: regions.join(',') };
   const child = spawn(process.execPath, ['--require', 'tsx/cjs', join(PROJECT_ROOT, 'bin', 'mlcdn-app.ts')], {
     cwd: PROJECT_ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
     env: {
       ...process.env,
       CDK_OUTDIR: outdir,
@@ -69,13 +70,16 @@ function runApp(outdir: string, regions: readonly string[]): Promise<void> {
  * The cloud assembly of environment `local` for these regions: synthesized when a source changed, reused otherwise.
  * It lies inside the project, so that staged code finds the project's `node_modules`.
  */
-export async function localAssembly(regions: readonly string[]): Promise<{ directory: string; reused: boolean }> {
+export async function localAssembly(
+  regions: readonly string[],
+  signal: AbortSignal,
+): Promise<{ directory: string; reused: boolean }> {
   const parent = join(STATE_DIR, 'assembly');
   const directory = join(parent, fingerprint(regions));
   if (existsSync(join(directory, 'manifest.json'))) return { directory, reused: true };
   rmSync(parent, { recursive: true, force: true });
   const partial = `${directory}.partial`;
-  await runApp(partial, regions);
+  await runApp(partial, regions, signal);
   renameSync(partial, directory);
   return { directory, reused: false };
 }
