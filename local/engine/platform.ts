@@ -41,7 +41,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const stateDirectory = resolve(options.stateDirectory);
   mkdirSync(stateDirectory, { recursive: true });
   const processes = new Processes(stateDirectory);
-  for (const command of await processes.endLeftovers()) log(`ended a process of an earlier run: ${command}`);
+  for (const pid of await processes.endLeftovers()) log(`ended process ${pid} of an earlier run`);
   for (const stale of ['tls', 'tasks', 'elasticache', 'lambda', 'logs']) {
     rmSync(join(stateDirectory, stale), { recursive: true, force: true });
   }

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /**
- * What distinguishes the process with this id from a later one that got the same id: its start time and command line.
+ * What distinguishes the process with this id from a later one that got the same id: when it started, and on Linux in
+ * which boot. The command line is no part of it, because servers such as Redis rewrite theirs after they have started.
  * `undefined` when no such process runs.
  */
 export function processIdentity(pid: number): string | undefined {
@@ -16,7 +17,7 @@ function identityFromProc(pid: number): string | undefined {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state, startTime] = [fields[0], fields[19]];
     if (state === 'Z' || state === 'X') return undefined;
-    return `${startTime} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()}`;
+    return `boot ${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}, tick ${startTime}`;
   } catch {
     return undefined;
   }
@@ -24,9 +25,7 @@ function identityFromProc(pid: number): string | undefined {
 
 function identityFromPs(pid: number): string | undefined {
   try {
-    return (
-      execFileSync('ps', ['-ww', '-o', 'lstart=,command=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined
-    );
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;
   } catch {
     return undefined;
   }

@@ -46,12 +46,11 @@ export class Processes {
   }
 
   /**
-   * Ends what an earlier run left running. Only processes whose start time and command line are those recorded are
-   * touched; a process id that now belongs to something else is forgotten.
+   * Ends what an earlier run left running. Only processes whose start time is the recorded one are touched; a process id that now belongs to something else is forgotten.
    *
-   * @returns the command lines of the processes ended.
+   * @returns the ids of the processes ended.
    */
-  async endLeftovers(graceMs = 5_000): Promise<string[]> {
+  async endLeftovers(graceMs = 5_000): Promise<number[]> {
     const leftovers = readdirSync(this.pidDirectory).flatMap((file) => {
       const path = join(this.pidDirectory, file);
       const identity = readFileSync(path, 'utf8');
@@ -69,7 +68,7 @@ export class Processes {
         rmSync(path, { force: true });
       }),
     );
-    return leftovers.map(({ identity }) => identity.slice(identity.indexOf(' ') + 1));
+    return leftovers.map(({ pid }) => pid);
   }
 
   /** Starts a process. A command that cannot be run shows in `exited`. */

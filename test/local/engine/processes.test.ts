@@ -62,13 +62,27 @@ describe('Processes', () => {
     record(ours.pid, processIdentity(ours.pid ?? 0) ?? '');
     record(stranger.pid, 'another process that once had this id');
     const ended = once(ours, 'exit');
-    expect(await later.endLeftovers()).toEqual([expect.stringContaining(process.execPath)]);
+    expect(await later.endLeftovers()).toEqual([ours.pid]);
     expect(await ended).toEqual([null, 'SIGTERM']);
     expect(stranger.exitCode).toBeNull();
     expect(stranger.signalCode).toBeNull();
     expect(pids()).toEqual([]);
     stranger.kill();
   });
+});
+
+test('a process is known again after it rewrote its command line, as servers do', async () => {
+  const child = spawn(process.execPath, [
+    '-e',
+    "process.stdin.once('data', () => { process.title = 'renamed'; console.log('done'); })",
+  ]);
+  const before = processIdentity(child.pid ?? 0);
+  child.stdin.write('go');
+  await once(child.stdout, 'data');
+  expect(processIdentity(child.pid ?? 0)).toBe(before);
+  expect(before).toBeDefined();
+  child.kill();
+  await once(child, 'exit');
 });
 
 describe('preloaded modules', () => {
