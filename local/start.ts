@@ -170,7 +170,7 @@ async function main(): Promise<void> {
       say(`mlcdn: ${explain(error)}`);
     }
   }
-  say('stopping ...');
+  if (cdn) say('stopping ...');
   await cdn?.stop().catch((error: unknown) => {
     exitCode = 1;
     say(`mlcdn: while stopping: ${explain(error)}`);

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type LocalCdn, startLocalCdn } from '../support/local-cdn';
-import { flushL1, restartEdgeContainers, setDesiredTasks, waitUntil } from '../support/local-operations';
+import {
+  flushL1,
+  killEdgeContainers,
+  restartEdgeContainers,
+  setDesiredTasks,
+  waitUntil,
+} from '../support/local-operations';
 
 const ROOT = join(__dirname, '..', '..');
 const VIEWERS = { 'us-east-1': '3.14.10.10', 'eu-west-1': '2.7.10.10', 'ap-northeast-1': '1.21.10.10' } as const;
@@ -258,6 +264,7 @@ describe('a lost region', () => {
     });
     await waitUntil(() => gets.answers.length > 5);
     await setDesiredTasks(cdn.connection, region, 0);
+    await killEdgeContainers(cdn.connection, region);
     await waitUntil(() => gets.answers.at(-1)?.edge_region !== region);
     await waitUntil(
       async () => (await post(region, freshFeatures()).catch(() => undefined))?.body.edge_region === 'us-east-1',
