@@ -139,31 +139,47 @@ function sizesOf(document: ParsedDocument, row: ParsedDocument['regions'][number
 
 type Report = (path: readonly (string | number)[], message: string) => void;
 
-function checkSizes({ edge }: Sizes, report: Report): void {
+/** What is wrong with a region's sizes: the field of `edge`, and why. */
+interface SizeFault {
+  readonly field: keyof Sizes['edge'];
+  readonly message: string;
+}
+
+function sizeFaults({ edge }: Sizes): SizeFault[] {
+  const faults: SizeFault[] = [];
   const memorySizes = fargateMemorySizes(edge.cpu);
-  if (!memorySizes.includes(edge.memoryMiB)) {
-    report(
-      ['edge', 'memoryMiB'],
-      `${edge.memoryMiB} is not offered by Fargate with cpu ${edge.cpu}; allowed: ${memorySizes.join(', ')}`,
-    );
+  // A CPU size that does not exist is reported as such.
+  if (memorySizes.length > 0 && !memorySizes.includes(edge.memoryMiB)) {
+    const message = `${edge.memoryMiB} is not offered by Fargate with cpu ${edge.cpu}; allowed: ${memorySizes.join(', ')}`;
+    faults.push({ field: 'memoryMiB', message });
   }
   if (edge.maxCount < edge.desiredCount) {
-    report(['edge', 'maxCount'], `${edge.maxCount} must be at least desiredCount (${edge.desiredCount})`);
+    const message = `${edge.maxCount} must be at least desiredCount (${edge.desiredCount})`;
+    faults.push({ field: 'maxCount', message });
   }
   const memoryBudget = edge.memoryMiB * MIB * MEMORY_CACHE_SHARE;
   if (edge.memoryCacheBytes > memoryBudget) {
-    report(
-      ['edge', 'memoryCacheBytes'],
-      `${edge.memoryCacheBytes} must be at most half of the task's memory (${memoryBudget})`,
-    );
+    const message = `${edge.memoryCacheBytes} must be at most half of the task's memory (${memoryBudget})`;
+    faults.push({ field: 'memoryCacheBytes', message });
   }
   const diskBudget = (edge.ephemeralStorageGiB - DISK_RESERVE_GIB) * GIB;
   if (edge.diskCacheBytes > diskBudget) {
-    report(
-      ['edge', 'diskCacheBytes'],
-      `${edge.diskCacheBytes} must leave ${DISK_RESERVE_GIB} GiB of ephemeralStorageGiB (${edge.ephemeralStorageGiB}) free: at most ${diskBudget}`,
-    );
+    const message = `${edge.diskCacheBytes} must leave ${DISK_RESERVE_GIB} GiB of ephemeralStorageGiB (${edge.ephemeralStorageGiB}) free: at most ${diskBudget}`;
+    faults.push({ field: 'diskCacheBytes', message });
   }
+  return faults;
+}
+
+/** Reports the faults of the common sizes, and of a region's only those that its own row brings in. */
+function checkSizes(document: ParsedDocument, report: Report): void {
+  const common = sizeFaults(document);
+  for (const { field, message } of common) report(['edge', field], message);
+  document.regions.forEach((row, index) => {
+    for (const { field, message } of sizeFaults(sizesOf(document, row))) {
+      const inherited = common.some((fault) => fault.field === field && fault.message === message);
+      if (!inherited) report(['regions', index, 'edge', field], message);
+    }
+  });
 }
 
 function checkRegions(document: ParsedDocument, report: Report): void {
@@ -181,10 +197,6 @@ function checkDocument(document: ParsedDocument, context: z.core.$RefinementCtx<
   const report: Report = (path, message) => context.addIssue({ code: 'custom', path: [...path], message });
   checkRegions(document, report);
   checkSizes(document, report);
-  document.regions.forEach((row, index) => {
-    const overridden = Object.keys(row.edge).length > 0;
-    if (overridden) checkSizes(sizesOf(document, row), (path, message) => report(['regions', index, ...path], message));
-  });
 }
 
 function resolve(document: ParsedDocument) {
