@@ -1,0 +1,109 @@
+import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { EdgeEnvironment } from '../../../containers/edge/config';
+import {
+  controlTopicName,
+  edgeServiceName,
+  modelBucketName,
+  statusFunctionName,
+} from '../../../lib/core/resource-names';
+import { SynthesizedEnvironment } from '../../support/synthesis';
+
+const REGIONS = ['us-east-1', 'eu-west-1', 'ap-northeast-1'] as const;
+const SCOPE = { environment: 'local', account: '000000000000' };
+const environment = new SynthesizedEnvironment('local');
+
+interface Variable {
+  readonly Name: string;
+  readonly Value: unknown;
+}
+
+function only<T>(template: Template, type: string): T {
+  const found = Object.values(template.findResources(type));
+  if (found.length !== 1) throw new Error(`${found.length} resources of type ${type}, expected 1`);
+  return found[0]?.Properties as T;
+}
+
+describe.each(REGIONS)('the edge stack of %s', (region) => {
+  const template = environment.template(`edge-${region}`);
+
+  test('gives the task exactly variables that the service reads, its own bucket and its own cache among them', () => {
+    const { ContainerDefinitions } = only<{ ContainerDefinitions: { Environment: Variable[] }[] }>(
+      template,
+      'AWS::ECS::TaskDefinition',
+    );
+    const variables = new Map(ContainerDefinitions[0]?.Environment.map(({ Name, Value }) => [Name, Value]));
+    const read = Object.keys(EdgeEnvironment.shape);
+    expect([...variables.keys()].filter((name) => !read.includes(name))).toEqual([]);
+    expect(variables.get('REGION')).toBe(region);
+    expect(variables.get('MODEL_BUCKET')).toBe(modelBucketName(SCOPE, region));
+    expect(JSON.stringify(variables.get('REDIS_URL'))).toContain('rediss://');
+  });
+
+  test('subscribes the invalidation function to the control topic and lets the topic call it', () => {
+    template.hasResourceProperties('AWS::SNS::Topic', { TopicName: controlTopicName(SCOPE) });
+    const [topic] = Object.keys(template.findResources('AWS::SNS::Topic'));
+    template.hasResourceProperties('AWS::SNS::Subscription', {
+      Protocol: 'lambda',
+      TopicArn: { Ref: topic },
+      RedrivePolicy: Match.anyValue(),
+    });
+    template.hasResourceProperties('AWS::Lambda::Permission', {
+      Principal: 'sns.amazonaws.com',
+      SourceArn: { Ref: topic },
+    });
+    template.hasResourceProperties('AWS::Lambda::Function', { FunctionName: statusFunctionName(SCOPE) });
+  });
+
+  test('names cluster and service as operators expect and sends its load balancer traffic to them', () => {
+    template.hasResourceProperties('AWS::ECS::Cluster', { ClusterName: edgeServiceName(SCOPE) });
+    const [group] = Object.keys(template.findResources('AWS::ElasticLoadBalancingV2::TargetGroup'));
+    template.hasResourceProperties('AWS::ECS::Service', {
+      ServiceName: edgeServiceName(SCOPE),
+      LoadBalancers: [Match.objectLike({ TargetGroupArn: { Ref: group } })],
+    });
+    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::Listener', { Port: 443, Protocol: 'HTTPS' });
+  });
+
+  test('answers origin.<domain> for its own region with the health of its targets', () => {
+    template.hasResourceProperties('AWS::Route53::RecordSet', {
+      Name: 'origin.cdn.mlcdn.test.',
+      Region: region,
+      AliasTarget: Match.objectLike({ EvaluateTargetHealth: true }),
+    });
+  });
+
+  test('keeps the control log when the cache is full', () => {
+    template.hasResourceProperties('AWS::ElastiCache::ParameterGroup', {
+      Properties: Match.objectLike({ 'maxmemory-policy': 'volatile-lfu' }),
+    });
+  });
+});
+
+test('every region fails over to another, once', () => {
+  const records = REGIONS.flatMap((target) =>
+    Object.values(environment.template(`edge-${target}`).findResources('AWS::Route53::RecordSet'))
+      .map(({ Properties }) => Properties as { Name: string; Region: string })
+      .filter(({ Name }) => Name.startsWith('failover.'))
+      .map(({ Region }) => ({ from: Region, target })),
+  );
+  expect(records.map(({ from }) => from).sort()).toEqual([...REGIONS].sort());
+  expect(records.filter(({ from, target }) => from === target)).toEqual([]);
+});
+
+test('the home bucket replicates to every other region, the replicas to none', () => {
+  const destinations = (region: string) =>
+    JSON.stringify(
+      only<{ ReplicationConfiguration?: unknown }>(environment.template(`models-${region}`), 'AWS::S3::Bucket')
+        .ReplicationConfiguration ?? {},
+    );
+  for (const region of REGIONS.slice(1)) {
+    expect(destinations('us-east-1')).toContain(modelBucketName(SCOPE, region));
+    expect(destinations(region)).toBe('{}');
+  }
+});
+
+test('a single region has no failover', () => {
+  const alone = new SynthesizedEnvironment('local', { regions: ['eu-west-1'] });
+  const names = Object.values(alone.template('edge-eu-west-1').findResources('AWS::Route53::RecordSet'));
+  expect(names.map(({ Properties }) => Properties.Name)).toEqual(['origin.cdn.mlcdn.test.']);
+});
