@@ -1,11 +1,10 @@
 // ONNX Runtime reports usage unless this is set before it loads.
 import './ort-telemetry-off';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { elementsAgree } from '../core/golden';
 import type { GoldenSample, TensorSpec, TensorValue } from '../core/manifest';
 import { ControlError, reasonOf } from './errors';
 import { asTensor, datatypeOf, elementsOf } from './tensor-values';
-
-const ABSOLUTE_TOLERANCE = 1e-6;
 
 /** What a model says of itself. */
 export interface ModelSignature {
@@ -89,15 +88,8 @@ function compare(expected: TensorValue, actual: unknown, tolerance: number): voi
   const elements = elementsOf(actual);
   expected.data.forEach((wanted, index) => {
     const got = elements[index];
-    if (!agree(wanted, got, tolerance)) {
+    if (!elementsAgree(wanted, got, tolerance)) {
       throw new ControlError(`${expected.name}[${index}] should be ${wanted}, got ${got} (tolerance ${tolerance})`);
     }
   });
-}
-
-function agree(wanted: number | string | boolean, got: unknown, tolerance: number): boolean {
-  if (typeof wanted === 'number' && typeof got === 'number') {
-    return Math.abs(wanted - got) <= tolerance * Math.abs(wanted) + ABSOLUTE_TOLERANCE;
-  }
-  return String(wanted) === String(got);
 }

@@ -1,8 +1,7 @@
+import { elementsAgree } from '../../../lib/core/golden';
 import type { GoldenSample, TensorValue } from '../../../lib/core/manifest';
 import { RefusedModel } from './refused-model';
 import { fromTensorValue, type Tensor } from './tensors';
-
-const ABSOLUTE_TOLERANCE = 1e-6;
 
 /** Runs a model's golden samples. Throws `RefusedModel` naming the first element that differs. */
 export async function checkGoldenSamples(
@@ -29,24 +28,4 @@ function findDifference(expected: TensorValue, outputs: readonly Tensor[], toler
   const wrong = expected.data.findIndex((value, i) => !elementsAgree(value, actual.data[i], tolerance));
   if (wrong === -1) return undefined;
   return `${expected.name}[${wrong}] should be ${expected.data[wrong]}, got ${actual.data[wrong]}`;
-}
-
-/**
- * Whether an element is the expected one: floats within `tolerance` relative and 1e-6 absolute, NaN equal to NaN,
- * everything else exactly.
- */
-export function elementsAgree(
-  expected: number | string | boolean | bigint,
-  actual: number | string | bigint | undefined,
-  tolerance: number,
-): boolean {
-  if (actual === undefined) return false;
-  if (typeof expected === 'boolean') return Number(expected) === actual;
-  if (typeof actual === 'number') return numbersAgree(Number(expected), actual, tolerance);
-  return String(expected) === String(actual);
-}
-
-function numbersAgree(expected: number, actual: number, tolerance: number): boolean {
-  if (Object.is(expected, actual)) return true;
-  return Math.abs(expected - actual) <= tolerance * Math.abs(expected) + ABSOLUTE_TOLERANCE;
 }

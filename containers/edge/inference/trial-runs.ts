@@ -1,6 +1,6 @@
+import { elementsAgree } from '../../../lib/core/golden';
 import type { GoldenSample, TensorSpec } from '../../../lib/core/manifest';
 import { codecOf, type TensorData } from './datatypes';
-import { elementsAgree } from './golden';
 import type { OnnxSession } from './onnx-session';
 import { concatenate, elementCount, fromTensorValue, splitRows, type Tensor } from './tensors';
 

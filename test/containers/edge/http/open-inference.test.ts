@@ -1,7 +1,7 @@
 /** @jest-environment ./test/support/onnx-environment.cjs */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { elementsAgree } from '../../../../containers/edge/inference/golden';
+import { elementsAgree } from '../../../../lib/core/golden';
 import { type RunningEdge, startEdge, temporaryDirectory } from '../../../support/edge-service';
 import { tinyModel, writeModel } from '../../../support/tiny-models';
 
