@@ -1,18 +1,7 @@
+import { HOP_BY_HOP_FIELDS } from '../../lib/core/hop-by-hop';
+
 /** Header fields by lower-case name; several values of one name stay apart, as `Set-Cookie` needs. */
 export type Headers = Map<string, readonly string[]>;
-
-/** Fields of one connection, which no proxy passes on (RFC 9110, section 7.6.1). */
-const HOP_BY_HOP = [
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-] as const;
 
 /** Header fields as Node gives them, with lower-case names and without absent ones. */
 export function headersFrom(source: Readonly<Record<string, string | readonly string[] | undefined>>): Headers {
@@ -32,7 +21,7 @@ export function headerValue(headers: Headers, name: string): string | undefined 
 /** Removes the fields of the connection, also the ones that `Connection` names. */
 export function removeHopByHop(headers: Headers): void {
   const named = (headerValue(headers, 'connection') ?? '').split(',').map((name) => name.trim().toLowerCase());
-  for (const name of [...HOP_BY_HOP, ...named]) headers.delete(name);
+  for (const name of [...HOP_BY_HOP_FIELDS, ...named]) headers.delete(name);
 }
 
 /** Header fields as Node's `writeHead` and undici take them. */

@@ -1,21 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Agent, type Dispatcher, errors } from 'undici';
+import { HOP_BY_HOP_FIELDS } from '../../../lib/core/hop-by-hop';
 import { messageOf, ServiceError } from '../errors';
 import { BYPASSED } from './answer-headers';
 
-/** Fields that belong to one connection and are never forwarded. RFC 9110, section 7.6.1. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const HOP_BY_HOP: ReadonlySet<string> = new Set(HOP_BY_HOP_FIELDS);
 
 /** How long an origin may take until its headers, and between parts of its body, ms. */
 const ORIGIN_TIMEOUT_MS = 25_000;
