@@ -23,8 +23,8 @@ export const CONTROL_LOG_LENGTH = 10_000;
 /** A task whose report is older than this (Redis server time, ms) is no longer live. */
 export const TASK_LIVENESS_MS = 5_000;
 
-/** KEYS: epoch, head, stream, seen. ARGV: candidate epoch. Returns `[epoch, head]`, creating the log when there is none. */
-export const ENSURE_LOG_SCRIPT = `
+/** KEYS: epoch, head, stream, seen. ARGV[1]: candidate epoch. Leaves `epoch`, naming a new, empty log when there is none. */
+const OPEN_LOG = `
 local epoch = redis.call('GET', KEYS[1])
 if not epoch then
   epoch = ARGV[1]
@@ -32,6 +32,10 @@ if not epoch then
   redis.call('SET', KEYS[2], '0')
   redis.call('DEL', KEYS[3], KEYS[4])
 end
+`;
+
+/** KEYS: epoch, head, stream, seen. ARGV: candidate epoch. Returns `[epoch, head]`, creating the log when there is none. */
+export const ENSURE_LOG_SCRIPT = `${OPEN_LOG}
 return { epoch, redis.call('GET', KEYS[2]) or '0' }
 `;
 
@@ -40,14 +44,7 @@ return { epoch, redis.call('GET', KEYS[2]) or '0' }
  * Appends once per message id and announces the append in the same atomic step.
  * Returns `[epoch, position, appended 1|0]`.
  */
-export const APPEND_SCRIPT = `
-local epoch = redis.call('GET', KEYS[1])
-if not epoch then
-  epoch = ARGV[1]
-  redis.call('SET', KEYS[1], epoch)
-  redis.call('SET', KEYS[2], '0')
-  redis.call('DEL', KEYS[3], KEYS[4])
-end
+export const APPEND_SCRIPT = `${OPEN_LOG}
 local known = redis.call('HGET', KEYS[4], ARGV[2])
 if known then return { epoch, known, 0 } end
 local position = redis.call('INCR', KEYS[2])
