@@ -34,7 +34,10 @@ function stopOnSignals(service: EdgeService, log: pino.Logger): void {
     stopping = true;
     log.info({ signal }, 'stopping');
     service.drain();
-    setTimeout(() => process.exit(0), STOP_MS).unref();
+    setTimeout(() => {
+      log.error({ afterMs: STOP_MS }, 'requests were still running when the time to stop was over');
+      process.exit(1);
+    }, STOP_MS).unref();
     setTimeout(async () => {
       await service.close().catch((error: unknown) => log.error({ err: error }, 'stopped uncleanly'));
       process.exit(0);

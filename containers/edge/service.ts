@@ -50,9 +50,8 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
     onControlMessage: (message) => supply.handler.handle(message),
     log,
   });
-  const { cache, controlLog } = open;
+  const { cache } = open;
   if (config.redisUrl === undefined) log.info('REDIS_URL is not set: no L1, and invalidations do not reach this task');
-  void controlLog.ready.then(() => supply.handler.caughtUp());
 
   const metrics = createMetrics(config.region, () => cache.stats());
   let draining = false;

@@ -16,8 +16,6 @@ export class ControlHandler {
   readonly #repository: ModelRepository;
   readonly #channels: Pick<ChannelFollower, 'expect'>;
   readonly #log: Logger;
-  /** Newest version asked for by the replayed log, by model; `undefined` once the log has been caught up with. */
-  #replayed: Map<string, string> | undefined = new Map();
 
   constructor(config: ControlHandlerConfig) {
     this.#repository = config.repository;
@@ -27,19 +25,7 @@ export class ControlHandler {
 
   handle(message: ControlMessage): void {
     if (message.kind === 'activate') this.#channels.expect(message.model, message.revision);
-    if (message.kind !== 'prepare') return;
-    if (this.#replayed === undefined) this.#prepare(message.model, message.version);
-    else this.#replayed.set(message.model, message.version);
-  }
-
-  /**
-   * The log has been replayed. Of the versions it asked for only the newest of each model can belong to a rollout that
-   * still runs; a new task must not load the whole history.
-   */
-  caughtUp(): void {
-    const newest = this.#replayed;
-    this.#replayed = undefined;
-    for (const [model, version] of newest ?? []) this.#prepare(model, version);
+    if (message.kind === 'prepare') this.#prepare(message.model, message.version);
   }
 
   #prepare(model: string, version: string): void {
