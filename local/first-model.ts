@@ -2,6 +2,9 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { z } from 'zod';
+import { elementsAgree } from '../lib/core/golden';
+import { GoldenSample } from '../lib/core/manifest';
 import { buildModels, RANKER_MODEL } from '../models/build';
 import { seededRandom } from '../models/random';
 import { generateImpressions } from '../models/ranker/clicks';
@@ -12,6 +15,9 @@ const OUT_DIR = join(PROJECT_ROOT, '.build', 'models');
 const VERSION = '1';
 /** Each step takes well under a second here; longer means that something is wired wrongly. */
 const PUBLISH_TIMEOUT_SECONDS = 20;
+/** Largest relative error of the first prediction against the model's own golden sample. */
+const TOLERANCE = 1e-4;
+const Prediction = z.looseObject({ prediction: z.number().optional() });
 const DEMO_ROWS = 40;
 const DEMO_SEED = 11;
 
@@ -52,6 +58,28 @@ export async function firstModel(): Promise<FirstModel> {
     rows: demoRows(),
     reused,
   };
+}
+
+/**
+ * Asks the CDN for the model's first golden sample.
+ * @throws StartError when the answer is not the one that the training computed
+ */
+export async function checkFirstPrediction(url: string, { goldenFile }: FirstModel): Promise<void> {
+  const [sample] = z.array(GoldenSample).parse(JSON.parse(readFileSync(goldenFile, 'utf8')));
+  const features = sample?.inputs[0]?.data;
+  const response = await fetch(`${url}/predict`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: RANKER_MODEL, features }),
+  });
+  const text = await response.text();
+  const { prediction } = response.status === 200 ? Prediction.parse(JSON.parse(text)) : {};
+  const expected = sample?.outputs[0]?.data[0];
+  if (expected === undefined || !elementsAgree(expected, prediction, TOLERANCE)) {
+    throw new StartError(
+      `the first prediction should be ${expected}; POST ${url}/predict answered ${response.status} ${text}`,
+    );
+  }
 }
 
 /**

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunningLocalCdn, startLocalCdn } from './compose';
 import { runDemo } from './demo/run-demo';
 import { regionDistances } from './engine/distances';
-import { firstModel, publishFirstModel } from './first-model';
+import { checkFirstPrediction, firstModel, publishFirstModel } from './first-model';
 import { openGeo } from './geo/viewer-places';
 import { parseStartOptions, type StartOptions } from './options';
 import { claimState, releaseState, STATE_DIR, StartError, writeConnection } from './state';
@@ -117,6 +117,9 @@ async function start(
   };
   writeConnection(connection);
   await timed('ranker 1 published to every region', () => publishFirstModel(model, stopping));
+  await checkFirstPrediction(cdn.url, model);
+  // Since the process started, so the installation of what was missing is in it.
+  say(`First correct prediction ${(performance.now() / 1000).toFixed(1)} s after npm start`);
   stopping.throwIfAborted();
   if (options.demo) {
     const demonstration = runDemo({
@@ -135,11 +138,17 @@ async function start(
   process.stdout.write(`${examples(cdn.url, model.rows[0] ?? [])}\n`);
 }
 
+/** Error codes along the chain of causes: a step wraps what went wrong below it. */
+function codesOf(error: unknown): string[] {
+  if (!(error instanceof Error)) return [];
+  const { code } = error as NodeJS.ErrnoException;
+  return [...(code === undefined ? [] : [code]), ...codesOf(error.cause)];
+}
+
 /** One sentence for what a person can mend, the stack for what they cannot. */
 function explain(error: unknown): string {
   if (error instanceof StartError) return error.message;
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC') return `the disk is full; free some space under ${STATE_DIR} and start again.`;
+  if (codesOf(error).includes('ENOSPC')) return `the disk is full; free some space under ${STATE_DIR} and start again.`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 

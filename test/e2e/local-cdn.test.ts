@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { CdnStatus } from '../../lib/control/status';
 import { type LocalCdn, startLocalCdn } from '../support/local-cdn';
 import {
   flushL1,
@@ -11,6 +12,7 @@ import {
   setDesiredTasks,
   waitUntil,
 } from '../support/local-operations';
+import { descendantsOf, processes } from '../support/processes';
 
 const ROOT = join(__dirname, '..', '..');
 const VIEWERS = { 'us-east-1': '3.14.10.10', 'eu-west-1': '2.7.10.10', 'ap-northeast-1': '1.21.10.10' } as const;
@@ -225,15 +227,26 @@ describe('publishing', () => {
   });
 
   test('is seen by status in every region', async () => {
-    const text = JSON.stringify(await mlcdn('status'));
-    for (const region of REGIONS) expect(text).toContain(region);
-    expect(text).toContain('"2"');
+    const status = (await mlcdn('status')) as unknown as CdnStatus;
+    expect(status.problems).toEqual([]);
+    expect(status.models).toEqual([
+      expect.objectContaining({ model: 'ranker', production: '2', previous: '1', edgeKeyVersion: '2' }),
+    ]);
+    const active = status.regions.map(({ region, control }) => {
+      if (!('value' in control)) throw new Error(`${region}: ${control.error}`);
+      const versions = control.value.tasks.flatMap((task) => task.models.ranker ?? []);
+      return [region, versions.filter(({ state }) => state === 'active').map(({ version }) => version)];
+    });
+    expect(active).toEqual(REGIONS.map((region) => [region, ['2']]));
   });
 
   test('the same version with other bytes is refused', async () => {
     await expect(
       mlcdn('publish', '.build/models/ranker/1/model.onnx', '--name', 'ranker', '--version', '2'),
-    ).rejects.toMatchObject({ code: 1 });
+    ).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('already published with other bytes'),
+    });
   });
 });
 
@@ -278,12 +291,11 @@ describe('a lost region', () => {
 
 describe('Ctrl-C', () => {
   test('ends everything that was started', async () => {
-    const { pid } = cdn.process;
+    const started = await descendantsOf(cdn.process.pid ?? 0);
+    expect(started.map(({ command }) => command.split(' ')[0])).toContain('redis-server');
     expect(await cdn.interrupt()).toBe(0);
-    const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid,ppid,args']);
-    const left = stdout
-      .split('\n')
-      .filter((line) => line.includes(join(ROOT, '.mlcdn')) || line.trim().split(/\s+/)[1] === String(pid));
-    expect(left).toEqual([]);
+    // By id and start: a process that outlives its parent gets another one, and Redis rewrites its command line.
+    const alive = (await processes()).map(({ pid, startedAt }) => `${pid} ${startedAt}`);
+    expect(started.filter(({ pid, startedAt }) => alive.includes(`${pid} ${startedAt}`))).toEqual([]);
   });
 });

@@ -1,0 +1,28 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+/** A process of this machine. */
+export interface RunningProcess {
+  readonly pid: number;
+  readonly parent: number;
+  readonly startedAt: string;
+  readonly command: string;
+}
+
+/** Every process, as `ps` sees it now. */
+export async function processes(): Promise<RunningProcess[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-ww', '-eo', 'pid=,ppid=,lstart=,args=']);
+  return stdout.split('\n').flatMap((line) => {
+    const [, pid, parent, startedAt = '', command = ''] =
+      /^\s*(\d+)\s+(\d+)\s+(\S+ \S+ +\d+ \S+ \d+)\s+(.*)$/.exec(line) ?? [];
+    return pid === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), startedAt, command }];
+  });
+}
+
+/** The children of a process, their children, and so on. */
+export async function descendantsOf(pid: number): Promise<RunningProcess[]> {
+  const all = await processes();
+  const childrenOf = (parent: number): RunningProcess[] =>
+    all.filter((process) => process.parent === parent).flatMap((child) => [child, ...childrenOf(child.pid)]);
+  return childrenOf(pid);
+}
