@@ -63,9 +63,9 @@ function installDependencies() {
 
 function installRedis() {
   if (has('redis-server')) return;
-  const root = process.getuid?.() === 0;
-  const privileged = root ? [] : ['sudo', '-n'];
-  const canInstall = has('apt-get') && (root || spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0);
+  const isRoot = process.getuid?.() === 0;
+  const privileged = isRoot ? [] : ['sudo', '-n'];
+  const canInstall = has('apt-get') && (isRoot || spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0);
   if (!canInstall) fail(REDIS_HELP);
   say('installing redis-server with apt-get ...');
   // RUNLEVEL=1 keeps Debian from starting the system's own Redis: this project runs its own, on its own ports.

@@ -6,7 +6,7 @@ import { prod } from './prod';
 import { type EnvironmentConfig, type EnvironmentDocument, type EnvironmentName, EnvironmentSchema } from './schema';
 import { staging } from './staging';
 
-export type { EnvironmentConfig, EnvironmentDocument, EnvironmentName, RegionConfig } from './schema';
+export type { EnvironmentConfig, RegionConfig } from './schema';
 
 const DOCUMENTS: Record<EnvironmentName, EnvironmentDocument> = { dev, staging, prod, local };
 

@@ -11,7 +11,7 @@ export interface ResolvedOrigin {
 export interface Dns {
   /**
    * Resolves `hostname` as seen from `fromRegion` (the region nearest to the POP): latency records by the round-trip
-   * matrix, unhealthy alias targets left out. `undefined` is NXDOMAIN or no healthy record.
+   * matrix, unhealthy alias targets left out; when all are unhealthy Route 53 answers as if all were well. `undefined` is NXDOMAIN.
    */
   resolve(hostname: string, fromRegion: string): ResolvedOrigin | undefined;
 }
@@ -25,8 +25,8 @@ export interface Distances {
 /** What CloudFront needs of S3 for an origin with origin access control. */
 export interface S3Origin {
   /**
-   * Answers a GET or HEAD that CloudFront signed for `distributionArn`; the bucket policy decides. `undefined` body for
-   * HEAD. Status and headers are S3's own (200, 206, 304, 403, 404, 416).
+   * Answers a GET or HEAD that CloudFront signed for `distributionArn`; the bucket policy decides. HEAD has
+   * an empty body. Status and headers are S3's own (200, 206, 304, 403, 404, 416).
    */
   fetch(request: {
     readonly method: 'GET' | 'HEAD';
