@@ -24,11 +24,22 @@ function connectionOf(pid: number | undefined): LocalConnection | undefined {
   }
 }
 
+/** What to start. */
+interface LocalCdnOptions {
+  readonly port: number;
+  readonly regions?: readonly string[];
+}
+
+/** Starts the local CDN in a process group of its own, as a terminal does, and does not wait for anything. */
+export function startWithoutWaiting({ port, regions }: LocalCdnOptions): ChildProcess {
+  const args = ['scripts/run.mjs', 'start', '--no-demo', '--port', String(port)];
+  if (regions) args.push('--regions', regions.join(','));
+  return spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+}
+
 /** Starts the local CDN and waits until it says it is ready; rejects with its output when it ends before. */
-export async function startLocalCdn(options: { port: number; regions?: readonly string[] }): Promise<LocalCdn> {
-  const args = ['scripts/run.mjs', 'start', '--no-demo', '--port', String(options.port)];
-  if (options.regions) args.push('--regions', options.regions.join(','));
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+export async function startLocalCdn(options: LocalCdnOptions): Promise<LocalCdn> {
+  const child = startWithoutWaiting(options);
   let text = '';
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const ready = new Promise<void>((resolve) => {

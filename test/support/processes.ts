@@ -10,7 +10,7 @@ export interface RunningProcess {
 }
 
 /** Every process, as `ps` sees it now. */
-export async function processes(): Promise<RunningProcess[]> {
+async function processes(): Promise<RunningProcess[]> {
   const { stdout } = await promisify(execFile)('ps', ['-ww', '-eo', 'pid=,ppid=,lstart=,args=']);
   return stdout.split('\n').flatMap((line) => {
     const [, pid, parent, startedAt = '', command = ''] =
@@ -25,4 +25,10 @@ export async function descendantsOf(pid: number): Promise<RunningProcess[]> {
   const childrenOf = (parent: number): RunningProcess[] =>
     all.filter((process) => process.parent === parent).flatMap((child) => [child, ...childrenOf(child.pid)]);
   return childrenOf(pid);
+}
+
+/** Of these, the ones that still run: by id and start, for an orphan gets another parent and Redis another command line. */
+export async function stillRunning(started: readonly RunningProcess[]): Promise<string[]> {
+  const alive = (await processes()).map(({ pid, startedAt }) => `${pid} ${startedAt}`);
+  return started.filter(({ pid, startedAt }) => alive.includes(`${pid} ${startedAt}`)).map(({ command }) => command);
 }
