@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 /** A process of this machine. */
@@ -27,8 +28,17 @@ export async function descendantsOf(pid: number): Promise<RunningProcess[]> {
   return childrenOf(pid);
 }
 
-/** Of these, the ones that still run: by id and start, for an orphan gets another parent and Redis another command line. */
+/**
+ * Waits until none of these runs any more, and gives back those that still do after five seconds: helpers that end with
+ * their parent's pipe need a moment, an orphan never ends. By id and start, for an orphan gets another parent and Redis
+ * rewrites its command line.
+ */
 export async function stillRunning(started: readonly RunningProcess[]): Promise<string[]> {
-  const alive = (await processes()).map(({ pid, startedAt }) => `${pid} ${startedAt}`);
-  return started.filter(({ pid, startedAt }) => alive.includes(`${pid} ${startedAt}`)).map(({ command }) => command);
+  const deadline = Date.now() + 5_000;
+  for (;;) {
+    const alive = (await processes()).map(({ pid, startedAt }) => `${pid} ${startedAt}`);
+    const left = started.filter(({ pid, startedAt }) => alive.includes(`${pid} ${startedAt}`));
+    if (left.length === 0 || Date.now() > deadline) return left.map(({ command }) => command);
+    await sleep(50);
+  }
 }
