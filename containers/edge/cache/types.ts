@@ -1,6 +1,9 @@
 /** Where an answer came from. `origin` is the model itself, S3 or the HTTP origin. */
 export type Tier = 'memory' | 'l1' | 'l2' | 'origin';
 
+/** A tier that holds entries. */
+export type StoredTier = Exclude<Tier, 'origin'>;
+
 /**
  * A place in the region's control log. Positions of one epoch are ordered by `seq`; positions of different epochs are
  * ordered only for a task that followed the log from the one into the other without a gap.
@@ -21,11 +24,22 @@ export interface CacheEntry {
   readonly storedAt: number;
   /** Freshness lifetime, ms. */
   readonly ttlMs: number;
+  /** How long past its freshness the entry may answer at once while one fill refreshes it, ms. RFC 5861. */
+  readonly staleWhileRevalidateMs: number;
+  /** How long past its freshness the entry is kept, to be revalidated or to answer when a fill fails, ms. RFC 5861. */
+  readonly staleIfErrorMs: number;
+}
+
+/** When a tier may let go of an entry, wall-clock ms since 1970: fresh or stale, it answers nobody any more. */
+export function retainedUntil(
+  entry: Pick<CacheEntry, 'storedAt' | 'ttlMs' | 'staleWhileRevalidateMs' | 'staleIfErrorMs'>,
+): number {
+  return entry.storedAt + entry.ttlMs + Math.max(entry.staleWhileRevalidateMs, entry.staleIfErrorMs);
 }
 
 /** One tier's storage. A store that fails throws; the cache turns that into a miss and counts it. */
 export interface CacheStore {
-  readonly tier: Exclude<Tier, 'origin'>;
+  readonly tier: StoredTier;
   get(key: string): Promise<CacheEntry | undefined> | CacheEntry | undefined;
   set(entry: CacheEntry): Promise<void> | void;
   delete(key: string): Promise<void> | void;
@@ -48,11 +62,55 @@ export interface BoundedStore extends CacheStore {
   usage(): StoreUsage;
 }
 
-/** What a fill gives back. With `ttlMs` 0 the answer is passed on and not stored. */
+/**
+ * The store that a region's tasks share. A lease says that its holder is filling a key, so that the others wait
+ * (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013).
+ */
+export interface SharedStore extends CacheStore {
+  /** Takes the lease of `key` for `ttlMs`: a token, or `undefined` when somebody else is filling it. Throws as `get`. */
+  lease(key: string, ttlMs: number): Promise<string | undefined>;
+  /**
+   * As `set`, under a lease: stores nothing when the lease was lost meanwhile and another fill has stored since
+   * (stale-set guard); gives the lease back either way.
+   */
+  setUnderLease(entry: CacheEntry, token: string): Promise<void>;
+  /** Gives the lease back without storing anything. */
+  release(key: string, token: string): Promise<void>;
+}
+
+/** What a fill gives back. With no freshness and nothing to keep past it, the answer is passed on and not stored. */
 export interface Filled {
   readonly body: Buffer;
   readonly tags: readonly string[];
   readonly ttlMs: number;
+  readonly staleWhileRevalidateMs?: number;
+  readonly staleIfErrorMs?: number;
+}
+
+/** Where and how the fills of one model or route are kept. */
+export interface FillPolicy {
+  /** Tiers that may hold the entry; all of them by default. */
+  readonly tiers?: readonly StoredTier[];
+  /** Answers with a larger body are passed on and not stored. No bound of its own by default. */
+  readonly maxBytes?: number;
+  /** Share of the lifetime, 0 to 1, by which it is shortened at random, so that entries filled together expire apart. */
+  readonly ttlJitter?: number;
+  /** One fill per key and region instead of one per key and process, by a lease in L1. */
+  readonly oncePerRegion?: boolean;
+}
+
+/** An entry that no invalidation has hit, fresh or stale, and the tier that held it. */
+export interface Found {
+  readonly entry: CacheEntry;
+  readonly tier: StoredTier;
+}
+
+/** The right to store the answer of an origin that is about to be asked. */
+export interface FillTicket {
+  /** False once an invalidation has been applied since the ticket was taken: requests from then on need their own fill. */
+  isCurrent(): boolean;
+  /** Stores the answer in the tiers, unless an invalidation has hit it since; tells whether it did. */
+  commit(filled: Filled, policy?: FillPolicy): boolean;
 }
 
 /** An answer with its provenance. */
@@ -66,6 +124,8 @@ export interface CacheAnswer {
   readonly ageSeconds: number;
   /** Remaining freshness in whole seconds, rounded up: with `ageSeconds` it makes the whole lifetime. */
   readonly ttlSeconds: number;
+  /** True when the answer is past its freshness: it is being refreshed, or could not be. */
+  readonly stale: boolean;
   /** Whether the answer was, or already is, stored. */
   readonly stored: boolean;
   /** Time spent asking each tier in turn, ms. */
@@ -74,13 +134,15 @@ export interface CacheAnswer {
 
 /** Counters of one process, monotonic unless said otherwise. */
 export interface CacheStats {
-  readonly hits: Readonly<Record<Exclude<Tier, 'origin'>, number>>;
+  readonly hits: Readonly<Record<StoredTier, number>>;
   readonly misses: number;
   readonly fills: number;
   readonly fillErrors: number;
   readonly collapsed: number;
+  /** Answers given past their freshness, by why. */
+  readonly staleServes: Readonly<Record<'revalidating' | 'error', number>>;
   readonly invalidated: number;
-  readonly tierErrors: Readonly<Record<Exclude<Tier, 'origin'>, number>>;
+  readonly tierErrors: Readonly<Record<StoredTier, number>>;
   readonly evictions: Readonly<Record<'memory' | 'l2', number>>;
   /** Gauges: bytes held now. */
   readonly bytes: Readonly<Record<'memory' | 'l2', number>>;
@@ -92,7 +154,7 @@ export interface CacheStats {
 /** The edge cache: memory -> l1 -> l2 -> origin, with promotion and one fill per key. */
 export interface EdgeCache {
   /** Answers from the nearest tier, or runs `fill` once for all concurrent callers. Rejects only when `fill` does. */
-  getOrFill(key: string, fill: () => Promise<Filled>): Promise<CacheAnswer>;
+  getOrFill(key: string, fill: () => Promise<Filled>, policy?: FillPolicy): Promise<CacheAnswer>;
   /**
    * As `getOrFill` for many keys, answers in the order of `keys`. Keys that no tier holds and no other request is
    * filling are filled by one call of `fillMissing` with their indexes (duplicates in `keys` are filled once).
@@ -100,7 +162,30 @@ export interface EdgeCache {
   getOrFillMany(
     keys: readonly string[],
     fillMissing: (indexes: readonly number[]) => Promise<readonly Filled[]>,
+    policy?: FillPolicy,
   ): Promise<CacheAnswer[]>;
+  /** The fresh and valid entry of the memory tier, at once; counted as a hit when there is one, as nothing when not. */
+  peek(key: string): CacheEntry | undefined;
+  /**
+   * The nearest tier's valid entry, fresh or stale, for callers that judge freshness themselves. Promotes it. Answers at
+   * once when the memory tier holds it. Counts no hit: `recordHit` and `recordMiss` do, once the caller has judged.
+   */
+  find(key: string): Found | undefined | Promise<Found | undefined>;
+  recordHit(tier: StoredTier, stale: boolean): void;
+  recordMiss(): void;
+  /** To be taken before the origin is asked; callers of `find` store through it. */
+  beginFill(key: string): FillTicket;
+  /**
+   * Waits while another task of the region fills `key`: its entry, or `undefined` when this task is to fill it (it then
+   * holds the lease, which `commit` or `abandonRegionalFill` gives back) or there is no L1.
+   */
+  joinRegionalFill(key: string): Promise<Found | undefined>;
+  abandonRegionalFill(key: string): void;
+  /**
+   * Makes these keys, and every variant of them, invalid in this process at once and in the region as soon as L1 has
+   * taken the message. For what the service itself learns, such as an unsafe method that succeeded (RFC 9111, 4.4).
+   */
+  invalidateKeys(keys: readonly string[]): void;
   stats(): CacheStats;
   close(): Promise<void>;
 }

@@ -10,6 +10,8 @@ export function entryOf(key: string, fields: Partial<CacheEntry> = {}): CacheEnt
     stamp: { epoch: 'a', seq: 0 },
     storedAt: Date.now(),
     ttlMs: 3_600_000,
+    staleWhileRevalidateMs: 0,
+    staleIfErrorMs: 0,
     ...fields,
   };
 }
