@@ -1,5 +1,5 @@
 import type { InvalidationTargets } from '../../../lib/core/control-message';
-import { globMatcher } from './glob';
+import { globMatcher } from '../../../lib/core/glob';
 import type { CacheEntry, Position } from './types';
 
 /** An invalidation of everything whose key a predicate accepts, checked when an entry is read. */

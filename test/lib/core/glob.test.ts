@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { globMatcher } from '../../../../containers/edge/cache/glob';
+import { globMatcher } from '../../../lib/core/glob';
 
 const asRegExp = (glob: string): RegExp =>
   new RegExp(
