@@ -25,6 +25,11 @@ export class Breaker {
     return true;
   }
 
+  /** Whether the failures so far stand: nothing but a probe is let through. */
+  isOpen(): boolean {
+    return this.#failures >= this.#failuresToOpen;
+  }
+
   /** Passes an attempt's outcome on, having counted it. */
   async watch<T>(attempt: Promise<T>): Promise<T> {
     try {
