@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Datatype } from './manifest';
 
 /** One input tensor as the key sees it. */
@@ -27,30 +27,47 @@ export interface PredictionIdentity {
  * by its input could tell the two zeros apart.
  */
 export function predictionKey(identity: PredictionIdentity): string {
-  const hash = createHash('sha256');
-  const field = (value: string | Uint8Array) => {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-    const length = Buffer.allocUnsafe(4);
-    length.writeUInt32LE(bytes.length);
-    hash.update(length).update(bytes);
-  };
+  const encoded = encode(fieldsOf(identity));
+  return `predict/${identity.model}/${identity.version}/${hash('sha256', encoded, 'hex')}`;
+}
 
-  field('mlcdn prediction 1');
-  field(identity.model);
-  field(identity.version);
-  const inputs = [...identity.inputs].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  field(`${inputs.length}`);
-  for (const input of inputs) {
-    field(input.name);
-    field(input.datatype);
-    field(input.shape.join());
-    field(canonicalBytes(input));
+type Field = string | Uint8Array;
+
+function fieldsOf({ model, version, inputs, outputs }: PredictionIdentity): Field[] {
+  const fields: Field[] = ['mlcdn prediction 1', model, version, `${inputs.length}`];
+  for (const input of inputs.length > 1 ? [...inputs].sort(byName) : inputs) {
+    fields.push(input.name, input.datatype, input.shape.join(), canonicalBytes(input));
   }
-  if (identity.outputs) {
-    field(`${identity.outputs.length}`);
-    for (const output of identity.outputs) field(output);
+  if (outputs) fields.push(`${outputs.length}`, ...outputs);
+  return fields;
+}
+
+function byName(a: KeyTensor, b: KeyTensor): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/** Most identities fit in here; hashing one buffer at once costs a third of feeding a hash object field by field. */
+const SCRATCH = Buffer.allocUnsafe(16 * 1024);
+const LENGTH_BYTES = 4;
+const UTF8_BYTES_PER_UNIT = 3;
+
+/** Every field behind its length; valid until the next call. */
+function encode(fields: readonly Field[]): Buffer {
+  let bound = 0;
+  for (const field of fields) {
+    bound += LENGTH_BYTES + (typeof field === 'string' ? field.length * UTF8_BYTES_PER_UNIT : field.length);
   }
-  return `predict/${identity.model}/${identity.version}/${hash.digest('hex')}`;
+  const bytes = bound <= SCRATCH.length ? SCRATCH : Buffer.allocUnsafe(bound);
+  let end = 0;
+  for (const field of fields) {
+    const start = end + LENGTH_BYTES;
+    let length = field.length;
+    if (typeof field === 'string') length = bytes.write(field, start);
+    else bytes.set(field, start);
+    bytes.writeUInt32LE(length, end);
+    end = start + length;
+  }
+  return bytes.subarray(0, end);
 }
 
 function canonicalBytes({ datatype, bytes }: KeyTensor): Uint8Array {
