@@ -56,6 +56,13 @@ export interface PolicyFault {
   readonly message: string;
 }
 
+/** A check for `superRefine` that reports the faults it finds. */
+export function reportFaults<T>(faultsOf: (policy: T) => readonly PolicyFault[]) {
+  return (policy: T, context: z.core.$RefinementCtx<T>): void => {
+    for (const { field, message } of faultsOf(policy)) context.addIssue({ code: 'custom', path: [field], message });
+  };
+}
+
 /** A lease lives in L1 and so does what its waiters wait for. */
 export function leaseFaults(policy: {
   readonly tiers?: readonly string[] | undefined;
@@ -124,9 +131,7 @@ function routeFaults(policy: z.output<typeof RouteSettings>): PolicyFault[] {
   return faults;
 }
 
-export const RoutePolicy = RouteSettings.superRefine((policy, context) => {
-  for (const { field, message } of routeFaults(policy)) context.addIssue({ code: 'custom', path: [field], message });
-});
+export const RoutePolicy = RouteSettings.superRefine(reportFaults(routeFaults));
 /** How the responses of one route of the HTTP origin are cached, beyond what the origin itself says (RFC 9111). */
 export type RoutePolicy = z.output<typeof RoutePolicy>;
 

@@ -1,6 +1,16 @@
 import { z } from 'zod';
+import {
+  CacheTags,
+  leaseFaults,
+  MaxBytes,
+  OncePerRegion,
+  type PolicyFault,
+  reportFaults,
+  Seconds,
+  Tiers,
+  TtlJitter,
+} from './cache-policy';
 import { ModelName, ModelVersion } from './model-name';
-import { CacheTag } from './tags';
 
 /** Datatypes of the Open Inference Protocol v2. */
 export const Datatype = z.enum([
@@ -44,11 +54,38 @@ export const GoldenSample = z.strictObject({
 });
 export type GoldenSample = z.infer<typeof GoldenSample>;
 
-/** How predictions of a version are cached; durations in seconds. */
-export const CachePolicy = z.strictObject({
-  ttlSeconds: z.int().min(0).max(31_536_000).default(300),
-  tags: z.array(CacheTag).max(40).default([]),
+/** How predictions of a version are cached; durations in seconds. What is absent is as before it could be said. */
+const CacheSettings = z.strictObject({
+  /** Freshness. 0: predictions are not cached, as for a model that draws random numbers. */
+  ttlSeconds: Seconds.default(300),
+  /** Tags beside those of the model and the version. */
+  tags: CacheTags.default([]),
+  /** How long past its freshness an answer is given at once while one fill refreshes it (RFC 5861). Absent: 0. */
+  staleWhileRevalidateSeconds: Seconds.exactOptional(),
+  /** How long past its freshness an answer is given when the model fails (RFC 5861). Absent: 0. */
+  staleIfErrorSeconds: Seconds.exactOptional(),
+  /** Share of the lifetime by which it is shortened at random. Absent: 0, so that answers live as long as is written here. */
+  ttlJitter: TtlJitter.exactOptional(),
+  /** Tiers that may hold predictions. Absent: all. */
+  tiers: Tiers.exactOptional(),
+  /** Larger answers are not stored. Absent: no bound but the tiers' own. */
+  maxBytes: MaxBytes.exactOptional(),
+  /** Whether only one task of a region computes a prediction at a time. Absent: every task may. */
+  oncePerRegion: OncePerRegion.exactOptional(),
 });
+
+function cacheFaults(policy: z.output<typeof CacheSettings>): PolicyFault[] {
+  const faults = leaseFaults(policy);
+  for (const field of ['staleWhileRevalidateSeconds', 'staleIfErrorSeconds'] as const) {
+    const seconds = policy[field] ?? 0;
+    if (policy.ttlSeconds > 0 || seconds === 0) continue;
+    faults.push({ field, message: `${seconds} needs a ttlSeconds above 0, for 0 means that nothing is cached` });
+  }
+  return faults;
+}
+
+export const CachePolicy = CacheSettings.superRefine(reportFaults(cacheFaults));
+/** How predictions of a version are cached; durations in seconds. */
 export type CachePolicy = z.infer<typeof CachePolicy>;
 
 /** `manifest.json` beside a version's `model.onnx`: what a region checks before it serves the version. Immutable. */

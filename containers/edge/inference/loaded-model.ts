@@ -47,9 +47,10 @@ export class LoadedModel {
     this.#batchable = parts.batchable;
   }
 
-  /** Keeps the model in memory until the returned function is called. */
+  /** Keeps the model in memory until the returned function is called. Throws once a retired model has been freed. */
   lease(): () => void {
-    if (this.#retired) throw new Error(`version ${this.version} of model ${this.name} has been retired`);
+    if (this.#retired && this.#leases === 0)
+      throw new Error(`version ${this.version} of model ${this.name} has been retired`);
     this.#leases += 1;
     let held = true;
     return () => {

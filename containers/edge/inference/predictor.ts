@@ -14,24 +14,44 @@ export class Predictor {
 
   /** One request of any shape. The answer's body is as `prediction-body.ts` describes. */
   predict(model: LoadedModel, inputs: readonly Tensor[]): Promise<CacheAnswer> {
-    return this.#cache.getOrFill(keyOf(model, inputs), async () => filled(model, await model.run(inputs)));
+    const fill = () => leased(model, async () => filled(model, await model.run(inputs)));
+    return this.#cache.getOrFill(keyOf(model, inputs), fill, model.cache);
   }
 
   /** Many rows of a model's only input, each cached by itself; rows that are not cached are run together. */
   predictRows(model: LoadedModel, rows: readonly Tensor[]): Promise<CacheAnswer[]> {
     return this.#cache.getOrFillMany(
       rows.map((row) => keyOf(model, [row])),
-      async (indexes) => {
-        const missing = indexes.flatMap((index) => rows.slice(index, index + 1));
-        const outputs = await model.runRows(missing);
-        return outputs.map((outputsOfRow) => filled(model, outputsOfRow));
-      },
+      (indexes) =>
+        leased(model, async () => {
+          const missing = indexes.flatMap((index) => rows.slice(index, index + 1));
+          const outputs = await model.runRows(missing);
+          return outputs.map((outputsOfRow) => filled(model, outputsOfRow));
+        }),
+      model.cache,
     );
   }
 }
 
+/** A fill may outlast the request that began it: a stale answer does not wait for its refresh. */
+async function leased<T>(model: LoadedModel, run: () => Promise<T>): Promise<T> {
+  const release = model.lease();
+  try {
+    return await run();
+  } finally {
+    release();
+  }
+}
+
 function filled(model: LoadedModel, outputs: readonly Tensor[]): Filled {
-  return { body: encodePrediction(outputs), tags: model.tags, ttlMs: model.cache.ttlSeconds * 1000 };
+  const { ttlSeconds, staleWhileRevalidateSeconds = 0, staleIfErrorSeconds = 0 } = model.cache;
+  return {
+    body: encodePrediction(outputs),
+    tags: model.tags,
+    ttlMs: ttlSeconds * 1000,
+    staleWhileRevalidateMs: staleWhileRevalidateSeconds * 1000,
+    staleIfErrorMs: staleIfErrorSeconds * 1000,
+  };
 }
 
 function keyOf(model: LoadedModel, inputs: readonly Tensor[]): string {
