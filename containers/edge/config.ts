@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { RoutePolicies, type RoutePolicy } from '../../lib/core/cache-policy';
 import { ModelName } from '../../lib/core/model-name';
 
 const wholeNumber = (what: string, min: number, max: number) =>
@@ -17,6 +18,20 @@ const url = (protocols: readonly string[]) =>
   });
 
 const text = z.string().min(1, { error: 'must not be empty' });
+
+/** A JSON document. What is wrong in it is reported at its own path, with its own value. */
+const json = <T>(schema: z.ZodType<T>, meaning: string) =>
+  z
+    .string()
+    .transform((value, context) => {
+      try {
+        return JSON.parse(value) as unknown;
+      } catch {
+        context.addIssue({ code: 'custom', message: `must be ${meaning}` });
+        return z.NEVER;
+      }
+    })
+    .pipe(schema);
 
 const MIB = 1024 * 1024;
 const MAX_BYTES = 2 ** 40;
@@ -36,6 +51,7 @@ export const EdgeEnvironment = z.object({
   DISK_CACHE_MAX_BYTES: wholeNumber('a size in bytes', MIB, MAX_BYTES).prefault(String(1024 * MIB)),
   MEMORY_CACHE_MAX_BYTES: wholeNumber('a size in bytes', MIB, MAX_BYTES).prefault(String(128 * MIB)),
   ORIGIN_URL: url(['http:', 'https:']).optional(),
+  ROUTE_POLICIES: json(RoutePolicies, 'a JSON array of route policies').prefault('[]'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       error: 'must be trace, debug, info, warn, error, fatal or silent',
@@ -59,6 +75,8 @@ export interface EdgeConfig {
   readonly diskCacheMaxBytes: number;
   readonly memoryCacheMaxBytes: number;
   readonly originUrl: string | undefined;
+  /** How the HTTP origin's responses are cached; the first that matches a path applies. */
+  readonly routePolicies: readonly RoutePolicy[];
   readonly logLevel: string;
   readonly channelPollMs: number;
   readonly taskId: string;
@@ -73,7 +91,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const variable = String(issue?.path[0]);
-    throw new ConfigError(`${variable}=${JSON.stringify(environment[variable])}: ${issue?.message}`);
+    const isWithin = (issue?.path.length ?? 0) > 1;
+    const where = isWithin
+      ? z.core.toDotPath(issue?.path ?? [])
+      : `${variable}=${JSON.stringify(environment[variable])}`;
+    throw new ConfigError(`${where}: ${issue?.message}`);
   }
   const variables = parsed.data;
   if (variables.MODEL_BUCKET !== undefined && environment.REGION === undefined) {
@@ -90,6 +112,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     diskCacheMaxBytes: variables.DISK_CACHE_MAX_BYTES,
     memoryCacheMaxBytes: variables.MEMORY_CACHE_MAX_BYTES,
     originUrl: variables.ORIGIN_URL,
+    routePolicies: variables.ROUTE_POLICIES,
     logLevel: variables.LOG_LEVEL,
     channelPollMs: variables.CHANNEL_POLL_SECONDS * 1000,
     taskId: variables.TASK_ID ?? randomUUID(),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RoutePolicies } from '../core/cache-policy';
 import { ModelName } from '../core/model-name';
 import { AWS_REGIONS, type RegionCode } from '../core/regions';
 import { FARGATE_CPU_UNITS, fargateMemorySizes } from './fargate';
@@ -12,6 +13,12 @@ const MEMORY_CACHE_SHARE = 0.5;
 
 /** Disk that Fargate's image layers, model downloads and the file system itself need beside the disk tier. */
 const DISK_RESERVE_GIB = 8;
+
+/**
+ * Share of a task definition that the route policies may take, which reach the tasks in a variable: it holds 64 KiB in all
+ * ("Task definition size" of the Amazon ECS service quotas).
+ */
+const ROUTE_POLICIES_BYTES = 32 * 1024;
 
 const KNOWN_REGIONS = Object.keys(AWS_REGIONS);
 
@@ -107,6 +114,14 @@ const Document = z.strictObject({
   originUrl: z
     .url({ protocol: /^https?$/, error: ({ input }) => `${quoted(input)} must be an http or https URL` })
     .optional(),
+  /** How the HTTP origin's responses are cached at the edge, by path; the first that matches applies. */
+  routePolicies: RoutePolicies.default([]).refine(
+    (policies) => Buffer.byteLength(JSON.stringify(policies)) <= ROUTE_POLICIES_BYTES,
+    {
+      error: ({ input }) =>
+        `${Buffer.byteLength(JSON.stringify(input))} bytes as JSON must be at most ${ROUTE_POLICIES_BYTES}`,
+    },
+  ),
   /** Model that answers when a request names none. */
   defaultModel: ModelName,
   /** Longest time until a task notices a moved channel when the message about it was lost, seconds. */
@@ -193,10 +208,16 @@ function checkRegions(document: ParsedDocument, report: Report): void {
   }
 }
 
+function checkRoutePolicies({ originUrl, routePolicies }: ParsedDocument, report: Report): void {
+  if (originUrl !== undefined || routePolicies.length === 0) return;
+  report(['routePolicies'], 'need the originUrl whose responses they are about');
+}
+
 function checkDocument(document: ParsedDocument, context: z.core.$RefinementCtx<ParsedDocument>): void {
   const report: Report = (path, message) => context.addIssue({ code: 'custom', path: [...path], message });
   checkRegions(document, report);
   checkSizes(document, report);
+  checkRoutePolicies(document, report);
 }
 
 function resolve(document: ParsedDocument) {

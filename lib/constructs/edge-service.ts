@@ -19,6 +19,7 @@ import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { RegionConfig } from '../config';
+import type { RoutePolicy } from '../core/cache-policy';
 import { CHANNEL_PREFIX } from '../core/channel';
 import { acknowledgeWildcards } from './acknowledge';
 import { EDGE_STOP_TIMEOUT } from './edge-timeouts';
@@ -49,6 +50,8 @@ export interface EdgeServiceProps {
   readonly defaultModel: string;
   /** HTTP origin behind the paths that are neither predictions nor artifacts. */
   readonly originUrl?: string | undefined;
+  /** How that origin's responses are cached. */
+  readonly routePolicies: readonly RoutePolicy[];
   readonly channelPollSeconds: number;
   readonly logLevel: string;
   readonly logRetentionDays: RetentionDays;
@@ -144,6 +147,7 @@ function containerEnvironment(props: EdgeServiceProps): Record<string, string> {
     CHANNEL_POLL_SECONDS: String(props.channelPollSeconds),
     LOG_LEVEL: props.logLevel,
     ...(props.originUrl === undefined ? {} : { ORIGIN_URL: props.originUrl }),
+    ...(props.routePolicies.length === 0 ? {} : { ROUTE_POLICIES: JSON.stringify(props.routePolicies) }),
   };
 }
 

@@ -50,6 +50,17 @@ export const CacheTags = z
   .array(CacheTag, { error: mustBe('a list of cache tags') })
   .max(40, { error: 'must have at most 40 tags' });
 
+/** An object of nothing but these fields; what is no object is told to be `meaning`. */
+export function settings<T extends z.core.$ZodLooseShape>(meaning: string, shape: T) {
+  const known = Object.keys(shape).join(', ');
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `has the unknown fields ${issue.keys.join(', ')}; known: ${known}`
+        : mustBe(meaning)(issue),
+  });
+}
+
 /** What is wrong with settings that are right one by one: the field, and why. */
 export interface PolicyFault {
   readonly field: string;
@@ -75,50 +86,38 @@ export function leaseFaults(policy: {
 const PATH = /^[/*][\x21\x22\x24-\x7e]{0,1023}$/;
 
 /** How the responses of one route of the HTTP origin are cached, beyond what the origin itself says (RFC 9111). */
-const RouteSettings = z.strictObject(
-  {
-    /**
-     * Glob over the path without its query: `*` is any run of characters, `/` among them, `?` exactly one. The first
-     * policy that matches applies.
-     */
-    path: z
-      .string({ error: mustBe('a glob over the path that starts with / or *, such as /api/*') })
-      .regex(PATH, { error: mustBe('a glob over the path that starts with / or *, printable ASCII, no #') }),
-    /** Freshness given to responses that state none, seconds. Absent: none but RFC 9111's heuristic. */
-    defaultTtlSeconds: Seconds.exactOptional(),
-    /** Upper bound on any freshness, seconds. */
-    maxTtlSeconds: Seconds.exactOptional(),
-    /**
-     * Freshness of 404, 405, 410, 414 and 501 that state none, and of 502 and 504 given because the origin could not be
-     * reached; seconds. 0 or absent: none.
-     */
-    negativeTtlSeconds: Seconds.exactOptional(),
-    /** RFC 5861 window of responses that state none, seconds. */
-    staleWhileRevalidateSeconds: Seconds.exactOptional(),
-    /** RFC 5861 window of responses that state none, seconds. */
-    staleIfErrorSeconds: Seconds.exactOptional(),
-    ttlJitter: TtlJitter.exactOptional(),
-    /** Tags beside those that the origin gives. */
-    tags: CacheTags.exactOptional(),
-    /** All of them when absent. */
-    tiers: Tiers.exactOptional(),
-    /** Larger responses are passed on and not stored. */
-    maxBytes: MaxBytes.exactOptional(),
-    oncePerRegion: OncePerRegion.exactOptional(),
-    /** False: never cached, whatever the origin says. */
-    cache: z.boolean({ error: mustBe('true or false') }).exactOptional(),
-  },
-  {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `has the unknown fields ${issue.keys?.join(', ')}; known: ${routeFields().join(', ')}`
-        : mustBe('an object such as {"path": "/api/*", "defaultTtlSeconds": 60}')(issue),
-  },
-);
-
-function routeFields(): readonly string[] {
-  return Object.keys(RouteSettings.shape);
-}
+const RouteSettings = settings('an object such as {"path": "/api/*", "defaultTtlSeconds": 60}', {
+  /**
+   * Glob over the path without its query: `*` is any run of characters, `/` among them, `?` exactly one. The first
+   * policy that matches applies.
+   */
+  path: z
+    .string({ error: mustBe('a glob over the path that starts with / or *, such as /api/*') })
+    .regex(PATH, { error: mustBe('a glob over the path that starts with / or *, printable ASCII, no #') }),
+  /** Freshness given to responses that state none, seconds. Absent: none but RFC 9111's heuristic. */
+  defaultTtlSeconds: Seconds.exactOptional(),
+  /** Upper bound on any freshness, seconds. */
+  maxTtlSeconds: Seconds.exactOptional(),
+  /**
+   * Freshness of 404, 405, 410, 414 and 501 that state none, and of 502 and 504 given because the origin could not be
+   * reached; seconds. 0 or absent: none.
+   */
+  negativeTtlSeconds: Seconds.exactOptional(),
+  /** RFC 5861 window of responses that state none, seconds. */
+  staleWhileRevalidateSeconds: Seconds.exactOptional(),
+  /** RFC 5861 window of responses that state none, seconds. */
+  staleIfErrorSeconds: Seconds.exactOptional(),
+  ttlJitter: TtlJitter.exactOptional(),
+  /** Tags beside those that the origin gives. */
+  tags: CacheTags.exactOptional(),
+  /** All of them when absent. */
+  tiers: Tiers.exactOptional(),
+  /** Larger responses are passed on and not stored. */
+  maxBytes: MaxBytes.exactOptional(),
+  oncePerRegion: OncePerRegion.exactOptional(),
+  /** False: never cached, whatever the origin says. */
+  cache: z.boolean({ error: mustBe('true or false') }).exactOptional(),
+});
 
 function routeFaults(policy: z.output<typeof RouteSettings>): PolicyFault[] {
   const faults = leaseFaults(policy);
@@ -140,8 +139,9 @@ const MAX_POLICIES = 100;
 
 /** The policies of an environment, in the order in which they are tried. */
 export const RoutePolicies = z
-  .array(RoutePolicy, { error: mustBe('a JSON array of route policies') })
+  .array(RoutePolicy, { error: mustBe('an array of route policies') })
   .max(MAX_POLICIES, { error: `must have at most ${MAX_POLICIES} policies` });
+export type RoutePolicies = z.output<typeof RoutePolicies>;
 
 /**
  * Compiles policies: a function from a request's path (as in the request line, without the query) to the first policy
@@ -158,7 +158,7 @@ export function routeMatcher(policies: readonly RoutePolicy[]): (path: string) =
 }
 
 /** Escapes of unreserved characters decoded, other escapes with capital digits (RFC 3986, 6.2.2.1 and 6.2.2.2). */
-function canonicalPath(path: string): string {
+export function canonicalPath(path: string): string {
   if (!path.includes('%')) return path;
   return path.replace(/%[0-9a-f]{2}/gi, (escaped) => {
     const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));

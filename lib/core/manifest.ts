@@ -7,6 +7,7 @@ import {
   type PolicyFault,
   reportFaults,
   Seconds,
+  settings,
   Tiers,
   TtlJitter,
 } from './cache-policy';
@@ -55,7 +56,7 @@ export const GoldenSample = z.strictObject({
 export type GoldenSample = z.infer<typeof GoldenSample>;
 
 /** How predictions of a version are cached; durations in seconds. What is absent is as before it could be said. */
-const CacheSettings = z.strictObject({
+const CacheSettings = settings('an object such as {"ttlSeconds": 60, "tags": ["shop:1"]}', {
   /** Freshness. 0: predictions are not cached, as for a model that draws random numbers. */
   ttlSeconds: Seconds.default(300),
   /** Tags beside those of the model and the version. */

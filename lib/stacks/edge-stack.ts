@@ -47,6 +47,7 @@ export class EdgeStack extends Stack {
       redisUrl: cache.url,
       defaultModel: config.defaultModel,
       originUrl: config.originUrl,
+      routePolicies: config.routePolicies,
       channelPollSeconds: config.channelPollSeconds,
       logLevel: config.logLevel,
       logRetentionDays,

@@ -9,6 +9,7 @@ describe('readConfig', () => {
       host: '127.0.0.1',
       models: { kind: 'folder', folder: 'models' },
       redisUrl: undefined,
+      routePolicies: [],
       channelPollMs: 5000,
     });
   });
@@ -25,6 +26,7 @@ describe('readConfig', () => {
       DISK_CACHE_MAX_BYTES: '2097152',
       MEMORY_CACHE_MAX_BYTES: '1048576',
       ORIGIN_URL: 'https://origin.example',
+      ROUTE_POLICIES: '[{"path":"/api/*","defaultTtlSeconds":60,"tags":["API"]},{"path":"*","cache":false}]',
       LOG_LEVEL: 'warn',
       CHANNEL_POLL_SECONDS: '7',
       TASK_ID: 'task-1',
@@ -40,6 +42,10 @@ describe('readConfig', () => {
       diskCacheMaxBytes: 2_097_152,
       memoryCacheMaxBytes: 1_048_576,
       originUrl: 'https://origin.example',
+      routePolicies: [
+        { path: '/api/*', defaultTtlSeconds: 60, tags: ['api'] },
+        { path: '*', cache: false },
+      ],
       logLevel: 'warn',
       channelPollMs: 7000,
       taskId: 'task-1',
@@ -57,6 +63,12 @@ describe('readConfig', () => {
     [
       { ...MODELS, MEMORY_CACHE_MAX_BYTES: '10' },
       'MEMORY_CACHE_MAX_BYTES="10": must be a size in bytes, a whole number from 1048576 to 1099511627776',
+    ],
+    [{ ...MODELS, ROUTE_POLICIES: '[{' }, 'ROUTE_POLICIES="[{": must be a JSON array of route policies'],
+    [{ ...MODELS, ROUTE_POLICIES: '{}' }, 'ROUTE_POLICIES="{}": {} must be an array of route policies'],
+    [
+      { ...MODELS, ROUTE_POLICIES: '[{"path":"/a"},{"path":"/b","maxTtlSeconds":"1m"}]' },
+      'ROUTE_POLICIES[1].maxTtlSeconds: "1m" must be whole seconds from 0 to 31536000',
     ],
     [{ ...MODELS, LOG_LEVEL: 'loud' }, 'LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal or silent'],
     [{ ...MODELS, REGION: '' }, 'REGION="": must not be empty'],

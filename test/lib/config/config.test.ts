@@ -123,6 +123,24 @@ describe('refusals name the field, the value and what is allowed', () => {
       { logRetentionDays: 31 },
       /^config prod: logRetentionDays: 31 must be one of 1, 3, 5, 7, 14, 30, /.source,
     ],
+    [
+      'a route policy with a wrong duration',
+      { originUrl: 'https://api.example.com', routePolicies: [{ path: '/a' }, { path: '/b', maxTtlSeconds: -1 }] },
+      'config prod: routePolicies[1].maxTtlSeconds: -1 must be whole seconds from 0 to 31536000',
+    ],
+    [
+      'route policies without an HTTP origin',
+      { originUrl: undefined, routePolicies: [{ path: '/a' }] },
+      'config prod: routePolicies: need the originUrl whose responses they are about',
+    ],
+    [
+      'route policies that no task definition can hold',
+      {
+        originUrl: 'https://api.example.com',
+        routePolicies: Array.from({ length: 33 }, () => ({ path: `/${'a'.repeat(1000)}` })),
+      },
+      'config prod: routePolicies: 33430 bytes as JSON must be at most 32768',
+    ],
     ['a misspelt field', { natGateway: 1 }, 'config prod: Unrecognized key: "natGateway"'],
   ];
 
