@@ -3,11 +3,11 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { ControlError, reasonOf, UsageError } from '../lib/control/errors';
 import { type InvalidateRequest, invalidate, planInvalidation } from '../lib/control/invalidate';
-import { type PublishRequest, publishModel } from '../lib/control/publish';
+import { type PublishRequest, planPublication, publishModel } from '../lib/control/publish';
 import { rollbackModel } from '../lib/control/rollback';
 import type { RolloutTimeouts } from '../lib/control/rollout';
 import { readStatus } from '../lib/control/status';
-import { GoldenSample } from '../lib/core/manifest';
+import { CachePolicy, GoldenSample } from '../lib/core/manifest';
 import { connect } from './mlcdn-connect';
 import { invalidationText, rolloutText, statusText } from './mlcdn-tables';
 
@@ -23,6 +23,7 @@ interface PublishOptions extends CommonOptions {
   readonly name: string;
   readonly version: string;
   readonly golden?: string;
+  readonly cachePolicy?: string;
   readonly ttl?: number;
   readonly tag: readonly string[];
   readonly timeout?: number;
@@ -59,9 +60,11 @@ async function publish(file: string, options: PublishOptions): Promise<void> {
     version: options.version,
     onnx: await readInput(file),
     ...(options.golden ? { golden: await readGolden(options.golden) } : {}),
-    cache: { tags: [...options.tag], ...(options.ttl === undefined ? {} : { ttlSeconds: options.ttl }) },
+    cache: await cachePolicy(options),
     timeouts: stepTimeouts(options.timeout),
   };
+  // As for an invalidation: wrong usage whether or not the environment can be reached.
+  planPublication(request);
   print(options, await publishModel(request, await connect(options.env), progress), rolloutText);
 }
 
@@ -99,13 +102,24 @@ async function readInput(file: string): Promise<Buffer> {
   }
 }
 
-async function readGolden(file: string): Promise<GoldenSample[]> {
+function readGolden(file: string): Promise<GoldenSample[]> {
+  return readJson(file, z.array(GoldenSample).min(1), 'a JSON array of golden samples ({inputs, outputs})');
+}
+
+/** The policy of `--cache-policy`, with the TTL of `--ttl` instead of its own and the tags of `--tag` beside its own. */
+async function cachePolicy({ cachePolicy: file, ttl, tag }: PublishOptions): Promise<z.input<typeof CachePolicy>> {
+  const policy: z.input<typeof CachePolicy> = file ? await readJson(file, CachePolicy, 'a JSON cache policy') : {};
+  const tags = [...(policy.tags ?? []), ...tag];
+  return { ...policy, tags, ...(ttl === undefined ? {} : { ttlSeconds: ttl }) };
+}
+
+async function readJson<T>(file: string, schema: z.ZodType<T>, meaning: string): Promise<T> {
   const text = (await readInput(file)).toString('utf8');
   try {
-    return z.array(GoldenSample).min(1).parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text));
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : reasonOf(error);
-    throw new ControlError(`${file} is not a JSON array of golden samples ({inputs, outputs}): ${reason}`);
+    throw new ControlError(`${file} is not ${meaning}: ${reason}`);
   }
 }
 
@@ -140,6 +154,7 @@ function createProgram(): Command {
     .requiredOption('--name <name>', 'name of the model')
     .requiredOption('--version <version>', 'version; never changes once published')
     .option('--golden <file>', 'JSON array of golden samples that every task checks before it serves')
+    .option('--cache-policy <file>', 'JSON object saying how predictions are cached: docs/architecture.md')
     .option('--ttl <seconds>', 'how long predictions stay fresh in caches (default: 300)', wholeSeconds)
     .option('--tag <tag>', 'further cache tag of its predictions; repeatable', collect, [])
     .option('--timeout <seconds>', 'patience for each step', wholeSeconds)

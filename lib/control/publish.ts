@@ -66,28 +66,46 @@ export async function publishModel(
   return { ...rollout, sha256, bytes, goldenSamples: manifest.golden.length, uploaded };
 }
 
+/**
+ * What the manifest will say that only the request knows.
+ * @throws UsageError for a name, version or cache policy that cannot be
+ */
+export function planPublication({
+  name,
+  version,
+  cache = {},
+}: PublishRequest): Pick<ModelManifest, 'model' | 'version' | 'cache'> {
+  return {
+    model: parseArgument(ModelName, name),
+    version: parseArgument(ModelVersion, version),
+    cache: parseArgument(CachePolicy, cache),
+  };
+}
+
 /** Checks the model on this machine and writes its manifest. */
-async function describeModel({ name, version, onnx, golden = [], cache = {} }: PublishRequest): Promise<ModelManifest> {
-  const identity = { model: parseArgument(ModelName, name), version: parseArgument(ModelVersion, version) };
-  const policy = parseArgument(CachePolicy, cache);
+async function describeModel(request: PublishRequest): Promise<ModelManifest> {
+  const { onnx, golden = [] } = request;
+  const plan = planPublication(request);
   const signature = await checkModel(onnx, golden, TOLERANCE);
   return ModelManifest.parse({
     schemaVersion: 1,
-    ...identity,
+    ...plan,
     sha256: sha256Hex(onnx),
     bytes: onnx.length,
     ...signature,
     golden,
     tolerance: TOLERANCE,
-    cache: policy,
     publishedAt: new Date().toISOString(),
   });
 }
 
 function parseArgument<T>(schema: z.ZodType<T, unknown>, value: unknown): T {
   const result = schema.safeParse(value);
-  if (!result.success) throw new UsageError(result.error.issues.map(({ message }) => message).join('; '));
-  return result.data;
+  if (result.success) return result.data;
+  const faults = result.error.issues.map(({ path, message }) =>
+    path.length > 0 ? `${z.core.toDotPath(path)}: ${message}` : message,
+  );
+  throw new UsageError(faults.join('; '));
 }
 
 /** Uploads what is not there yet: the manifest last, so that a manifest always has its model. */

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const ROOT = join(__dirname, '..', '..');
@@ -64,6 +66,38 @@ describe('mlcdn', () => {
     const { code, stderr } = await mlcdn('publish', '/no/such/model.onnx', '--name', 'a', '--version', '1');
     expect(stderr).toContain('cannot read /no/such/model.onnx');
     expect(code).toBe(1);
+  });
+
+  describe('publish --cache-policy', () => {
+    let folder: string;
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'mlcdn-cli-'));
+      await writeFile(join(folder, 'model.onnx'), 'not an ONNX model');
+    });
+    afterAll(() => rm(folder, { recursive: true, force: true }));
+
+    const publishWith = async (policy: string, ...options: string[]) => {
+      await writeFile(join(folder, 'policy.json'), policy);
+      const identity = ['--name', 'a', '--version', '1', '--cache-policy', join(folder, 'policy.json')];
+      return mlcdn('publish', join(folder, 'model.onnx'), ...identity, ...options);
+    };
+
+    it.each([
+      ['{"ttlSeconds": "1h"}', '"1h" must be whole seconds from 0 to 31536000'],
+      ['{"ttl": 60}', 'has the unknown fields ttl; known: ttlSeconds, tags'],
+      ['[]', '[] must be an object such as {"ttlSeconds": 60'],
+      ['ttlSeconds: 60', 'is not a JSON cache policy'],
+    ])('refuses %s', async (policy, reason) => {
+      const { code, stderr } = await publishWith(policy);
+      expect(stderr).toContain(reason);
+      expect(code).toBe(1);
+    });
+
+    it('takes --ttl for its TTL', async () => {
+      const { code, stderr } = await publishWith('{"ttlSeconds": 60, "staleIfErrorSeconds": 600}', '--ttl', '0');
+      expect(stderr).toContain('staleIfErrorSeconds: 600 needs a ttlSeconds above 0');
+      expect(code).toBe(2);
+    });
   });
 
   it('prints one JSON document and nothing else with --json, also for errors', async () => {

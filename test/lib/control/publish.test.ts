@@ -188,7 +188,8 @@ describe('publish', () => {
   it.each([
     ['name', { name: 'a/b' }, 'model name "a/b" must be'],
     ['version', { version: '' }, 'model version "" must be'],
-    ['cache tag', { cache: { tags: ['a b'] } }, 'cache tag "a b" must be'],
+    ['cache tag', { cache: { tags: ['a b'] } }, 'tags[0]: cache tag "a b" must be'],
+    ['cache policy', { cache: { ttlJitter: 3 } }, 'ttlJitter: 3 must be a share from 0 to 1'],
   ])('refuses an impossible %s', async (_what, fault, message) => {
     const account = new FakeAccount();
     await expect(publishModel({ ...scaling('1'), ...fault }, account.plane())).rejects.toThrow(message);
