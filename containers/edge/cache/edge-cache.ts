@@ -1,20 +1,48 @@
+import { answerOf, FROM_MEMORY, freshMemoryAnswer } from './answer';
+import { BanSweeper } from './ban-sweeper';
+import { variantKey } from './base-key';
 import { Flight, type Landed, type TierTiming } from './flight';
 import type { InvalidationIndex } from './invalidation-index';
+import type { MemoryStore } from './memory-store';
+import { type LeaseTiming, RegionLeases } from './region-leases';
 import { CacheCounters } from './stats';
-import type { BoundedStore, CacheAnswer, CacheEntry, CacheStore, EdgeCache, Filled, Position } from './types';
+import { Tiers } from './tiers';
+import type {
+  BoundedStore,
+  CacheAnswer,
+  CacheEntry,
+  CacheStore,
+  EdgeCache,
+  Filled,
+  FillPolicy,
+  FillTicket,
+  Found,
+  Position,
+  SharedStore,
+  StoredTier,
+} from './types';
 
 /** The tiers of an edge cache and what keeps them true. */
 export interface EdgeCacheParts {
-  readonly memory: BoundedStore;
+  readonly memory: MemoryStore;
   /** Shared with other tasks. */
-  readonly l1?: CacheStore | undefined;
+  readonly l1?: CacheStore | SharedStore | undefined;
   readonly l2?: BoundedStore | undefined;
   readonly index: InvalidationIndex;
+  /** Makes keys invalid here at once and elsewhere soon; by itself the index is told, and nobody else. */
+  readonly invalidateKeys?: (keys: readonly string[]) => void;
   /** Whether entries that outlive this process may be used: false until the control log has been caught up with. */
   readonly mayUseLasting?: () => boolean;
   /** Wall-clock time, ms since 1970; for freshness only. */
   readonly clock?: () => number;
+  /** Uniform in [0, 1); spreads expiry. */
+  readonly random?: () => number;
+  readonly leaseTiming?: LeaseTiming;
 }
+
+type Fill = (missing: readonly Flight[]) => Promise<readonly Filled[]>;
+
+const EVERYTHING: FillPolicy = {};
 
 /** Builds the edge cache over its tiers. Closing it closes them. */
 export function createEdgeCache(parts: EdgeCacheParts): EdgeCache {
@@ -22,76 +50,156 @@ export function createEdgeCache(parts: EdgeCacheParts): EdgeCache {
 }
 
 class TieredCache implements EdgeCache {
-  readonly #memory: BoundedStore;
-  readonly #l1: CacheStore | undefined;
+  readonly #memory: MemoryStore;
   readonly #l2: BoundedStore | undefined;
+  readonly #tiers: Tiers;
+  readonly #leases: RegionLeases;
   readonly #index: InvalidationIndex;
-  readonly #mayUseLasting: () => boolean;
+  readonly #sweeper: BanSweeper;
+  readonly #invalidateKeys: (keys: readonly string[]) => void;
   readonly #clock: () => number;
+  readonly #random: () => number;
   readonly #flights = new Map<string, Flight>();
-  readonly #writes = new Set<Promise<void>>();
   readonly #counters = new CacheCounters();
+  readonly #forget = (flight: Flight): void => {
+    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
+  };
 
-  constructor({ memory, l1, l2, index, mayUseLasting = () => true, clock = Date.now }: EdgeCacheParts) {
+  constructor(parts: EdgeCacheParts) {
+    const { memory, l1, l2, index, mayUseLasting = () => true, clock = Date.now, random = Math.random } = parts;
     this.#memory = memory;
-    this.#l1 = l1;
     this.#l2 = l2;
     this.#index = index;
-    this.#mayUseLasting = mayUseLasting;
     this.#clock = clock;
+    this.#random = random;
+    this.#invalidateKeys = parts.invalidateKeys ?? ((keys) => void index.mark(keys));
+    this.#tiers = new Tiers({ memory, l1, l2, index, mayUseLasting, clock, counters: this.#counters });
+    this.#leases = new RegionLeases(l1, this.#tiers, this.#counters, clock, parts.leaseTiming);
+    this.#sweeper = new BanSweeper(memory, index, clock);
   }
 
-  async getOrFill(key: string, fill: () => Promise<Filled>): Promise<CacheAnswer> {
-    const asked = performance.now();
-    const entry = await this.#fromMemory(key);
-    const timings: TierTiming[] = [{ tier: 'memory', ms: performance.now() - asked }];
-    if (entry) return this.#answer({ entry, tier: 'memory', stored: true }, timings, false);
-
+  getOrFill(key: string, fill: () => Promise<Filled>, policy: FillPolicy = EVERYTHING): Promise<CacheAnswer> {
+    const slot = this.#tiers.inMemory(key);
+    if (slot !== undefined) {
+      const now = this.#clock();
+      if (now < slot.freshUntil) {
+        this.#counters.memoryHits += 1;
+        return Promise.resolve(freshMemoryAnswer(slot, now));
+      }
+      if (now < slot.freshUntil + slot.entry.staleWhileRevalidateMs) {
+        const stale: Found = { entry: slot.entry, tier: 'memory' };
+        this.#refresh([stale], async () => [await fill()], policy);
+        this.#counters.memoryHits += 1;
+        return Promise.resolve(this.#answer({ ...stale, stored: true, stale: 'revalidating' }, FROM_MEMORY, false));
+      }
+    }
     const joined = this.#joinable(key);
-    if (joined) return this.#join(joined, timings);
-    const flight = this.#start(key);
-    await this.#fly([flight], async () => [await fill()]);
-    return this.#answer(await flight.landing, [...timings, ...flight.timings], false);
+    if (joined) return this.#join(joined);
+    const flight = this.#start(key, slot?.entry);
+    void this.#fly([flight], async () => [await fill()], policy);
+    return flight.landing.then((landed) => this.#answer(landed, flight.timings, false));
   }
 
   async getOrFillMany(
     keys: readonly string[],
     fillMissing: (indexes: readonly number[]) => Promise<readonly Filled[]>,
+    policy: FillPolicy = EVERYTHING,
   ): Promise<CacheAnswer[]> {
     const firstIndexes = new Map<string, number>();
     keys.forEach((key, index) => {
       if (!firstIndexes.has(key)) firstIndexes.set(key, index);
     });
+    const fill: Fill = (missing) => fillMissing(missing.map(({ key }) => firstIndexes.get(key) ?? 0));
 
-    const answers = new Map<string, Promise<CacheAnswer>>();
+    const answers = new Map<string, CacheAnswer | Promise<CacheAnswer>>();
     const own: Flight[] = [];
+    const stale: Found[] = [];
+    const now = this.#clock();
     for (const key of firstIndexes.keys()) {
-      const asked = performance.now();
-      const entry = await this.#fromMemory(key);
-      const timings: TierTiming[] = [{ tier: 'memory', ms: performance.now() - asked }];
-      const joined = entry ? undefined : this.#joinable(key);
-      if (entry) {
-        answers.set(key, Promise.resolve(this.#answer({ entry, tier: 'memory', stored: true }, timings, false)));
-      } else if (joined) {
-        answers.set(key, this.#join(joined, timings));
-      } else {
-        const flight = this.#start(key);
+      const slot = this.#tiers.inMemory(key);
+      if (slot && now < slot.freshUntil + slot.entry.staleWhileRevalidateMs) {
+        const found: Found = { entry: slot.entry, tier: 'memory' };
+        const isStale = now >= slot.freshUntil;
+        if (isStale) stale.push(found);
+        this.#counters.memoryHits += 1;
+        const landed: Landed = { ...found, stored: true, ...(isStale ? { stale: 'revalidating' } : {}) };
+        answers.set(key, this.#answer(landed, FROM_MEMORY, false));
+        continue;
+      }
+      const joined = this.#joinable(key);
+      if (joined) answers.set(key, this.#join(joined));
+      else {
+        const flight = this.#start(key, slot?.entry);
         own.push(flight);
-        const landing = flight.landing.then((landed) => this.#answer(landed, [...timings, ...flight.timings], false));
-        answers.set(key, landing);
+        answers.set(
+          key,
+          flight.landing.then((landed) => this.#answer(landed, flight.timings, false)),
+        );
       }
     }
-    // Every promise is awaited below; one that rejects before its turn must not count as unhandled.
-    for (const answer of answers.values()) answer.catch(() => undefined);
-
-    await this.#fly(own, (missing) => fillMissing(missing.map((flight) => firstIndexes.get(flight.key) ?? 0)));
-    const settled = new Map<string, CacheAnswer>();
-    for (const [key, answer] of answers) settled.set(key, await answer);
+    if (stale.length > 0) this.#refresh(stale, fill, policy);
+    void this.#fly(own, fill, policy);
+    // All at once: one that rejects before its turn must not count as unhandled.
+    const settled = await Promise.all(answers.values());
+    const byKey = new Map([...answers.keys()].map((key, i) => [key, settled[i]]));
     return keys.map((key) => {
-      const answer = settled.get(key);
+      const answer = byKey.get(key);
       if (!answer) throw new Error(`no answer for ${key}`);
       return answer;
     });
+  }
+
+  peek(key: string): CacheEntry | undefined {
+    const slot = this.#tiers.inMemory(key);
+    if (slot === undefined || this.#clock() >= slot.freshUntil) return undefined;
+    this.#counters.memoryHits += 1;
+    return slot.entry;
+  }
+
+  find(key: string, policy: FillPolicy = EVERYTHING): Found | undefined | Promise<Found | undefined> {
+    const slot = this.#tiers.inMemory(key);
+    if (slot !== undefined) {
+      const { staleWhileRevalidateMs, staleIfErrorMs } = slot.entry;
+      const retainedUntil = slot.freshUntil + Math.max(staleWhileRevalidateMs, staleIfErrorMs);
+      if (this.#clock() < retainedUntil) return { entry: slot.entry, tier: 'memory' };
+    }
+    return this.#tiers.find(key, policy.tiers);
+  }
+
+  recordHit(tier: StoredTier, stale: boolean): void {
+    this.#counters.hit(tier);
+    if (stale) this.#counters.servedStale('revalidating');
+  }
+
+  recordMiss(): void {
+    this.#counters.missed(1);
+  }
+
+  beginFill(key: string): FillTicket {
+    const stamp = this.#index.position();
+    const tagVersion = this.#index.tagVersion();
+    return {
+      isCurrent: () => this.#index.maySee(key, stamp, tagVersion),
+      commit: (filled, policy = EVERYTHING, variant = undefined) => {
+        const { stored } = this.#store(variant === undefined ? key : variantKey(key, variant), filled, stamp, policy);
+        if (variant !== undefined) this.#leases.release(key);
+        return stored;
+      },
+    };
+  }
+
+  async joinRegionalFill(key: string): Promise<Found | undefined> {
+    if (await this.#leases.take(key)) return undefined;
+    const entry = await this.#leases.wait(key);
+    return entry && { entry: this.#tiers.promote(entry, 'l1', undefined), tier: 'l1' };
+  }
+
+  abandonRegionalFill(key: string): void {
+    this.#leases.release(key);
+  }
+
+  invalidateKeys(keys: readonly string[]): void {
+    this.#invalidateKeys(keys);
   }
 
   stats() {
@@ -99,80 +207,99 @@ class TieredCache implements EdgeCache {
   }
 
   async close(): Promise<void> {
+    this.#sweeper.close();
+    this.#leases.close();
     await Promise.allSettled([...this.#flights.values()].map((flight) => flight.landing));
-    await Promise.all(this.#writes);
-    await Promise.all([this.#memory.close(), this.#l1?.close(), this.#l2?.close()]);
-  }
-
-  async #fromMemory(key: string): Promise<CacheEntry | undefined> {
-    const entry = await this.#lookUp(this.#memory, key);
-    if (entry) this.#counters.hit('memory');
-    return entry;
-  }
-
-  /** A tier's entry if it is fresh and valid now; a tier that fails holds nothing. */
-  async #lookUp(store: CacheStore, key: string): Promise<CacheEntry | undefined> {
-    try {
-      const found = store.get(key);
-      const entry = found instanceof Promise ? await found : found;
-      if (!entry) return undefined;
-      if (this.#clock() >= entry.storedAt + entry.ttlMs) return undefined;
-      if (this.#index.isValid(entry)) return entry;
-      this.#counters.invalidated();
-      return undefined;
-    } catch {
-      this.#counters.tierError(store.tier);
-      return undefined;
-    }
+    await this.#tiers.close();
   }
 
   #joinable(key: string): Flight | undefined {
     const flight = this.#flights.get(key);
-    return flight?.isJoinableAt(this.#index.version()) ? flight : undefined;
+    if (flight === undefined || flight.filling === undefined) return flight;
+    return this.#index.maySee(key, flight.filling.stamp, flight.filling.tagVersion) ? flight : undefined;
   }
 
-  async #join(flight: Flight, timings: readonly TierTiming[]): Promise<CacheAnswer> {
+  async #join(flight: Flight): Promise<CacheAnswer> {
     const joined = performance.now();
     this.#counters.collapsed();
     const landed = await flight.landing;
-    return this.#answer(landed, [...timings, { tier: landed.tier, ms: performance.now() - joined }], true);
+    return this.#answer(landed, [...FROM_MEMORY, { tier: landed.tier, ms: performance.now() - joined }], true);
   }
 
   /** A flight that replaces one which this request must not join; the other ends by itself. */
-  #start(key: string): Flight {
-    const flight = new Flight(key, () => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
-    });
+  #start(key: string, stale: CacheEntry | undefined, refreshing = false): Flight {
+    const flight = new Flight(key, refreshing, this.#forget);
+    flight.timings.push(...FROM_MEMORY);
+    if (stale) flight.stale = { entry: stale, tier: 'memory' };
     this.#flights.set(key, flight);
     return flight;
   }
 
-  /** Settles every flight: from the lower tiers where they hold the key, the others by one fill. Never rejects. */
-  async #fly(flights: readonly Flight[], fill: (missing: readonly Flight[]) => Promise<readonly Filled[]>) {
-    await Promise.all(flights.map((flight) => this.#searchLowerTiers(flight)));
-    const missing = flights.filter((flight) => !flight.settled);
-    if (missing.length > 0) await this.#fill(missing, fill);
+  /** Replaces stale entries in the background, each once however many requests have met it. */
+  #refresh(stale: readonly Found[], fill: Fill, policy: FillPolicy): void {
+    const flights = stale
+      .filter(({ entry }) => !this.#joinable(entry.key))
+      .map(({ entry }) => this.#start(entry.key, entry, true));
+    if (flights.length > 0) void this.#fly(flights, fill, policy);
   }
 
-  async #searchLowerTiers(flight: Flight): Promise<void> {
-    for (const store of [this.#l1, this.#l2]) {
-      if (!store || !this.#mayUseLasting()) continue;
+  /** Settles every flight: from the lower tiers where they hold the key, the others by a fill. Never rejects. */
+  async #fly(flights: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {
+    await Promise.all(flights.map((flight) => this.#searchLowerTiers(flight, policy)));
+    const stale = flights.flatMap(({ settled, stale: found }) => (settled && found ? [found] : []));
+    if (stale.length > 0) this.#refresh(stale, fill, policy);
+
+    const missing = flights.filter(({ settled }) => !settled);
+    if (missing.length === 0) return;
+    if (!policy.oncePerRegion) return this.#fill(missing, fill, policy);
+    const taken = await Promise.all(missing.map(({ key }) => this.#leases.take(key)));
+    const own = missing.filter((_, i) => taken[i]);
+    const others = missing.filter((_, i) => !taken[i]);
+    // Own fills do not wait for other tasks, which may be waiting for ours.
+    await Promise.all([
+      own.length > 0 ? this.#fill(own, fill, policy) : undefined,
+      ...others.map((flight) => this.#awaitRegion(flight, fill, policy)),
+    ]);
+  }
+
+  async #searchLowerTiers(flight: Flight, { tiers }: FillPolicy): Promise<void> {
+    for (const store of this.#tiers.lasting(tiers)) {
       const asked = performance.now();
-      const entry = await this.#lookUp(store, flight.key);
+      const found = await this.#tiers.lookUp(store, flight.key);
       flight.timings.push({ tier: store.tier, ms: performance.now() - asked });
-      if (!entry) continue;
-      this.#counters.hit(store.tier);
-      this.#promote(entry, store);
-      flight.land({ entry, tier: store.tier, stored: true });
-      return;
+      if (!found) continue;
+      if (this.#clock() < found.storedAt + found.ttlMs) {
+        this.#counters.hit(store.tier);
+        flight.stale = undefined;
+        const entry = this.#tiers.promote(found, store.tier, tiers);
+        return flight.land({ entry, tier: store.tier, stored: true });
+      }
+      if (!flight.stale || flight.stale.entry.storedAt < found.storedAt) {
+        flight.stale = { entry: found, tier: store.tier };
+      }
     }
+    const { stale, refreshing } = flight;
+    if (!stale || refreshing || !this.#isStaleWithin(stale.entry, stale.entry.staleWhileRevalidateMs)) return;
+    if (stale.tier !== 'memory') this.#tiers.promote(stale.entry, stale.tier, tiers);
+    this.#counters.hit(stale.tier);
+    flight.land({ ...stale, stored: true, stale: 'revalidating' });
   }
 
-  async #fill(missing: readonly Flight[], fill: (missing: readonly Flight[]) => Promise<readonly Filled[]>) {
+  async #awaitRegion(flight: Flight, fill: Fill, policy: FillPolicy): Promise<void> {
+    const waiting = performance.now();
+    const found = await this.#leases.wait(flight.key);
+    flight.timings.push({ tier: 'l1', ms: performance.now() - waiting });
+    if (!found) return this.#fill([flight], fill, policy);
+    this.#counters.hit('l1');
+    flight.land({ entry: this.#tiers.promote(found, 'l1', policy.tiers), tier: 'l1', stored: true });
+  }
+
+  async #fill(missing: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {
     const asked = performance.now();
     // Before the origin is asked: an invalidation that comes while it answers stands past this stamp.
     const stamp = this.#index.position();
-    for (const flight of missing) flight.beginFill(this.#index.version());
+    const filling = { stamp, tagVersion: this.#index.tagVersion() };
+    for (const flight of missing) flight.filling = filling;
     this.#counters.missed(missing.length);
     try {
       const filled = await fill(missing);
@@ -184,64 +311,49 @@ class TieredCache implements EdgeCache {
         const answer = filled[i];
         if (!answer) throw new Error(`a fill gave nothing back for ${flight.key}`);
         flight.timings.push({ tier: 'origin', ms });
-        flight.land(this.#store(flight.key, answer, stamp));
+        flight.land(this.#store(flight.key, answer, stamp, policy));
       });
     } catch (error) {
       this.#counters.fillFailed();
-      for (const flight of missing) if (!flight.settled) flight.crash(error);
+      for (const flight of missing) if (!flight.settled) this.#landStale(flight, error);
     }
   }
 
-  /** Keeps a filled answer in every tier, unless it is not to be kept or has been invalidated while it was made. */
-  #store(key: string, filled: Filled, stamp: Position): Landed {
-    const { body, tags, ttlMs } = filled;
-    const entry: CacheEntry = { key, body, tags, ttlMs, stamp, storedAt: this.#clock() };
-    if (!(ttlMs > 0)) return { entry, tier: 'origin', stored: false };
-    if (!this.#index.isValid(entry)) {
-      this.#counters.invalidated();
+  /** The fill has failed: what was found before answers, if it may and no invalidation has hit it since. */
+  #landStale(flight: Flight, error: unknown): void {
+    this.#leases.release(flight.key);
+    const { stale } = flight;
+    const isUsable = stale && this.#isStaleWithin(stale.entry, stale.entry.staleIfErrorMs);
+    if (isUsable && this.#index.isValid(stale.entry)) flight.land({ ...stale, stored: true, stale: 'error' });
+    else flight.crash(error);
+  }
+
+  #isStaleWithin({ storedAt, ttlMs }: CacheEntry, windowMs: number): boolean {
+    return this.#clock() < storedAt + ttlMs + windowMs;
+  }
+
+  /** Keeps a filled answer, unless it is not to be kept or has been invalidated while it was made. */
+  #store(key: string, filled: Filled, stamp: Position, policy: FillPolicy): Landed {
+    const { body, tags, staleWhileRevalidateMs = 0, staleIfErrorMs = 0 } = filled;
+    const { ttlJitter = 0, maxBytes = Number.POSITIVE_INFINITY, tiers } = policy;
+    const ttlMs = filled.ttlMs * (1 - ttlJitter * this.#random());
+    const storedAt = this.#clock();
+    const entry: CacheEntry = { key, body, tags, stamp, storedAt, ttlMs, staleWhileRevalidateMs, staleIfErrorMs };
+    const isKept = ttlMs > 0 || staleWhileRevalidateMs > 0 || staleIfErrorMs > 0;
+    const isValid = this.#index.isValid(entry);
+    if (isKept && !isValid) this.#counters.invalidated();
+    if (!isKept || !isValid || body.length > maxBytes) {
+      this.#leases.release(key);
       return { entry, tier: 'origin', stored: false };
     }
-    this.#writeBehind(this.#memory, entry);
-    if (this.#l1) this.#writeBehind(this.#l1, entry);
-    if (this.#l2) this.#writeBehind(this.#l2, entry);
+    const inL1 = !tiers || tiers.includes('l1');
+    this.#tiers.store(entry, tiers, inL1 ? this.#leases.store(entry) : undefined);
+    this.#leases.release(key);
     return { entry, tier: 'origin', stored: true };
   }
 
-  /**
-   * Copies an entry to the other tiers with its stamp: into memory, and from one of the lasting tiers to the other, so
-   * that the loss of either costs nothing. Another host's clock may be ahead; it must not lengthen the entry's life.
-   */
-  #promote(found: CacheEntry, from: CacheStore): void {
-    const entry = { ...found, storedAt: Math.min(found.storedAt, this.#clock()) };
-    this.#writeBehind(this.#memory, entry);
-    for (const store of [this.#l1, this.#l2]) if (store && store !== from) this.#writeBehind(store, entry);
-  }
-
-  /** Writes without making the answer wait; `close` waits. */
-  #writeBehind(store: CacheStore, entry: CacheEntry): void {
-    try {
-      const written = store.set(entry);
-      if (!(written instanceof Promise)) return;
-      const done: Promise<void> = written
-        .catch(() => this.#counters.tierError(store.tier))
-        .finally(() => this.#writes.delete(done));
-      this.#writes.add(done);
-    } catch {
-      this.#counters.tierError(store.tier);
-    }
-  }
-
-  #answer({ entry, tier, stored }: Landed, timings: readonly TierTiming[], collapsed: boolean): CacheAnswer {
-    const ageMs = Math.max(0, this.#clock() - entry.storedAt);
-    return {
-      body: entry.body,
-      tags: entry.tags,
-      tier,
-      collapsed,
-      ageSeconds: Math.floor(ageMs / 1000),
-      ttlSeconds: Math.max(0, Math.ceil((entry.ttlMs - ageMs) / 1000)),
-      stored,
-      timings,
-    };
+  #answer(landed: Landed, timings: readonly TierTiming[], collapsed: boolean): CacheAnswer {
+    if (landed.stale) this.#counters.servedStale(landed.stale);
+    return answerOf(landed, timings, collapsed, this.#clock());
   }
 }

@@ -1,8 +1,11 @@
 import type { CacheEntry } from './types';
 
-const FORMAT = 1;
-/** format u8, storedAt f64, ttlMs f64, seq f64, epoch u16, key u16, tag count u16, body u32. */
-const HEADER_BYTES = 1 + 8 + 8 + 8 + 2 + 2 + 2 + 4;
+const FORMAT = 2;
+/**
+ * format u8, storedAt f64, ttlMs f64, seq f64, staleWhileRevalidateMs f64, staleIfErrorMs f64, epoch u16, key u16,
+ * tag count u16, body u32.
+ */
+const HEADER_BYTES = 1 + 5 * 8 + 2 + 2 + 2 + 4;
 const MAX_U16 = 0xffff;
 
 /** Bytes that are not an entry in this format: another version's, or damaged. */
@@ -23,6 +26,8 @@ export function encodeEntry(entry: CacheEntry): Buffer {
   at = out.writeDoubleLE(entry.storedAt, at);
   at = out.writeDoubleLE(entry.ttlMs, at);
   at = out.writeDoubleLE(entry.stamp.seq, at);
+  at = out.writeDoubleLE(entry.staleWhileRevalidateMs, at);
+  at = out.writeDoubleLE(entry.staleIfErrorMs, at);
   at = out.writeUInt16LE(epoch.length, at);
   at = out.writeUInt16LE(key.length, at);
   at = out.writeUInt16LE(tags.length, at);
@@ -44,10 +49,12 @@ export function decodeEntry(bytes: Buffer): CacheEntry {
   const storedAt = bytes.readDoubleLE(1);
   const ttlMs = bytes.readDoubleLE(9);
   const seq = bytes.readDoubleLE(17);
-  const epochLength = bytes.readUInt16LE(25);
-  const keyLength = bytes.readUInt16LE(27);
-  const tagCount = bytes.readUInt16LE(29);
-  const bodyLength = bytes.readUInt32LE(31);
+  const staleWhileRevalidateMs = bytes.readDoubleLE(25);
+  const staleIfErrorMs = bytes.readDoubleLE(33);
+  const epochLength = bytes.readUInt16LE(41);
+  const keyLength = bytes.readUInt16LE(43);
+  const tagCount = bytes.readUInt16LE(45);
+  const bodyLength = bytes.readUInt32LE(47);
 
   let at = HEADER_BYTES;
   const text = (length: number): string => {
@@ -68,7 +75,7 @@ export function decodeEntry(bytes: Buffer): CacheEntry {
   }
   // A copy, so that a small entry does not keep the whole chunk alive that it arrived in.
   const body = Buffer.from(bytes.subarray(at));
-  return { key, body, tags, stamp: { epoch, seq }, storedAt, ttlMs };
+  return { key, body, tags, stamp: { epoch, seq }, storedAt, ttlMs, staleWhileRevalidateMs, staleIfErrorMs };
 }
 
 function shortBytes(field: string, value: string): Buffer {

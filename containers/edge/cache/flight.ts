@@ -1,10 +1,13 @@
-import type { CacheEntry, Tier } from './types';
+import type { StaleReason } from './stats';
+import type { CacheEntry, Found, Position, Tier } from './types';
 
 /** What a flight brought back: an entry and where it was found. */
 export interface Landed {
   readonly entry: CacheEntry;
   readonly tier: Tier;
   readonly stored: boolean;
+  /** Why it is given past its freshness. */
+  readonly stale?: StaleReason;
 }
 
 /** Time one tier took, ms. */
@@ -13,25 +16,37 @@ export interface TierTiming {
   readonly ms: number;
 }
 
+/** Where a fill stands among the invalidations. */
+export interface FillPlace {
+  readonly stamp: Position;
+  readonly tagVersion: number;
+}
+
 /**
  * One search for a key below the memory tier, shared by every request that asks for the key meanwhile. Until the
  * origin is asked, any request may join: an entry of a lower tier is checked when it is found, after all of them have
- * arrived. Once the origin has been asked, only requests that saw the same invalidations may.
+ * arrived. Once the origin has been asked, only requests may that no invalidation separates from it.
  */
 export class Flight {
   readonly landing: Promise<Landed>;
   readonly timings: TierTiming[] = [];
+  /** Where the origin was asked; `undefined` before it is. */
+  filling: FillPlace | undefined;
+  /** The newest valid entry that was found past its freshness. */
+  stale: Found | undefined;
   #settled = false;
-  #fillingAtVersion: number | undefined;
   #land: (landed: Landed) => void = () => undefined;
   #crash: (reason: unknown) => void = () => undefined;
+  readonly #onSettled: (flight: Flight) => void;
 
-  readonly #onSettled: () => void;
-
-  /** `onSettled` is called at once when the flight is over: what it found may be invalidated from then on. */
+  /**
+   * `onSettled` is called at once when the flight is over: what it found may be invalidated from then on. A `refreshing`
+   * flight has somebody's stale answer behind it and looks for a fresh one only.
+   */
   constructor(
     readonly key: string,
-    onSettled: () => void,
+    readonly refreshing: boolean,
+    onSettled: (flight: Flight) => void,
   ) {
     this.#onSettled = onSettled;
     this.landing = new Promise((resolve, reject) => {
@@ -46,25 +61,15 @@ export class Flight {
     return this.#settled;
   }
 
-  /** Whether a request that arrives at this version of the invalidation index may share the result. */
-  isJoinableAt(indexVersion: number): boolean {
-    return this.#fillingAtVersion === undefined || this.#fillingAtVersion === indexVersion;
-  }
-
-  /** The origin is asked now, with the index at this version. */
-  beginFill(indexVersion: number): void {
-    this.#fillingAtVersion = indexVersion;
-  }
-
   land(landed: Landed): void {
     this.#settled = true;
-    this.#onSettled();
+    this.#onSettled(this);
     this.#land(landed);
   }
 
   crash(reason: unknown): void {
     this.#settled = true;
-    this.#onSettled();
+    this.#onSettled(this);
     this.#crash(reason);
   }
 }

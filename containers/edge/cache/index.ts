@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { ControlMessage } from '../../../lib/core/control-message';
 import { createControlLog, createNullControlLog } from '../control/log-follower';
 import type { ControlLog, Logger, ModelReport } from '../control/types';
@@ -6,6 +7,7 @@ import { type ControlJournal, openControlJournal } from './control-journal';
 import { DiskStore } from './disk-store';
 import { createEdgeCache } from './edge-cache';
 import { InvalidationIndex } from './invalidation-index';
+import { KeyInvalidation } from './key-invalidation';
 import { createL1Store } from './l1-store';
 import { createMemoryStore } from './memory-store';
 import type { EdgeCache, Position } from './types';
@@ -38,6 +40,8 @@ export interface OpenEdgeCache {
 
 /** Position of a cache that has not seen any control log; no log has this name. */
 const NO_LOG: Position = { epoch: 'none', seq: 0 };
+/** Begins the name of the log that a service without Redis keeps for itself. */
+const OWN_LOG = 'own:';
 const DEFAULT_DISK_BYTES = 1024 ** 3;
 
 /**
@@ -63,7 +67,9 @@ export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCa
   });
   const controlLog = redisUrl === undefined ? withoutLog(state) : createControlLog({ ...config, redisUrl, state });
   const mayUseLasting = () => state.hasCaughtUp();
-  const cache = createEdgeCache({ memory, l1, l2: disk?.store, index, mayUseLasting });
+  const keyInvalidation = new KeyInvalidation(index, (...message) => controlLog.append(...message), log);
+  const invalidateKeys = (keys: readonly string[]) => keyInvalidation.invalidate(keys);
+  const cache = createEdgeCache({ memory, l1, l2: disk?.store, index, mayUseLasting, invalidateKeys });
   return {
     cache,
     controlLog,
@@ -95,9 +101,14 @@ async function openDisk(config: EdgeCacheConfig, index: InvalidationIndex): Prom
   }
 }
 
-/** Without Redis there is one state for ever; entries made under a log cannot be judged, and are dropped. */
+/**
+ * Without Redis the service keeps a log for itself, which goes on where the journal beside the disk ends. Entries made
+ * under another, or under one whose journal is gone, cannot be judged, and are dropped.
+ */
 function withoutLog(state: CacheState): ControlLog {
-  if (state.checkpoint().position.epoch !== NO_LOG.epoch) state.restartAt(NO_LOG);
+  if (!state.checkpoint().position.epoch.startsWith(OWN_LOG)) {
+    state.restartAt({ epoch: `${OWN_LOG}${randomUUID()}`, seq: 0 });
+  }
   state.caughtUp();
   return createNullControlLog(state);
 }

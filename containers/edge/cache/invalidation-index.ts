@@ -1,6 +1,10 @@
 import type { InvalidationTargets } from '../../../lib/core/control-message';
 import { globMatcher } from '../../../lib/core/glob';
+import { baseKeyOf } from './base-key';
+import { LocalMarks } from './local-marks';
 import type { CacheEntry, Position } from './types';
+
+export { baseKeyOf };
 
 /** An invalidation of everything whose key a predicate accepts, checked when an entry is read. */
 interface Ban {
@@ -39,6 +43,28 @@ export interface IndexLimits {
 }
 
 const DEFAULT_LIMITS: IndexLimits = { names: 500_000, bans: 1_000, epochs: 32 };
+/** Entries kept for longer than this are distrusted once an invalidation of that age is forgotten. */
+const MAX_RETENTION_MS = 7 * 24 * 3_600_000;
+/** What other tasks keep in a shared tier is not known before it is read: so long is taken for granted. */
+const LEAST_RETENTION_MS = 3_600_000;
+/** Invalidations applied within one such time are forgotten together. */
+const BATCH_MS = 60_000;
+/** Names dropped in one go when they are of no use any more: a slice of work that no request notices. */
+const DROPPED_AT_ONCE = 1_000;
+
+/** Invalidations up to `order` that were applied between two times, by the index's clock. */
+interface AppliedBatch {
+  readonly since: number;
+  until: number;
+  order: number;
+}
+
+/** Settings of an index that tests shorten. */
+export interface IndexOptions {
+  readonly limits?: IndexLimits;
+  /** Time in ms by which the age of invalidations is told; only ever decides how soon one is forgotten. */
+  readonly clock?: () => number;
+}
 
 /**
  * Which entries the invalidations seen by this process leave valid. Names map to the newest position that invalidated
@@ -53,25 +79,97 @@ export class InvalidationIndex {
   readonly #keys = new Map<string, number>();
   readonly #tags = new Map<string, number>();
   #bans: Ban[] = [];
+  /** Oldest first. */
+  #batches: AppliedBatch[] = [];
+  #longestRetentionMs = LEAST_RETENTION_MS;
+  readonly #clock: () => number;
+  readonly #marks = new LocalMarks();
+  #stamp: Position;
   #version = 0;
-  /** Version at which an entry was last found valid; it stays so until the version changes. */
-  readonly #foundValidAt = new WeakMap<CacheEntry, number>();
+  #tagVersion = 0;
+  #banVersion = 0;
 
-  constructor(start: Position, limits: IndexLimits = DEFAULT_LIMITS) {
+  constructor(start: Position, { limits = DEFAULT_LIMITS, clock = Date.now }: IndexOptions = {}) {
     this.#limits = limits;
+    this.#clock = clock;
     this.#applied = start;
+    this.#stamp = start;
     this.#chain = [{ epoch: start.epoch, base: 0, end: Number.POSITIVE_INFINITY }];
     this.#floor = start.seq;
   }
 
   /** Position up to which every message is applied: the stamp of a fill that begins now. */
   position(): Position {
-    return this.#applied;
+    return this.#stamp;
   }
 
   /** Changes whenever an entry that was valid may have become invalid. */
   version(): number {
     return this.#version;
+  }
+
+  /**
+   * Whether the answer to a fill of `key` that began at `stamp`, when the tag version was `tagVersion`, may be given to
+   * a request that arrives now. Its tags are not known yet: any invalidation of a tag may concern it.
+   */
+  maySee(key: string, stamp: Position, tagVersion: number): boolean {
+    return this.#tagVersion === tagVersion && this.#isValid(key, [], stamp);
+  }
+
+  /** Changes whenever an invalidation may hit an answer whatever its key. */
+  tagVersion(): number {
+    return this.#tagVersion;
+  }
+
+  /** Changes with every prefix and glob that invalidates. */
+  banVersion(): number {
+    return this.#banVersion;
+  }
+
+  /** Makes keys and their variants invalid in this process alone, until `unmark` is called with what this returns. */
+  mark(keys: readonly string[]): number {
+    const place = this.#marks.mark(keys);
+    this.#marksChanged();
+    return place;
+  }
+
+  /** The message for these keys stands in the log and has been applied, or makes up for the mark in another way. */
+  unmark(keys: readonly string[], place: number): void {
+    this.#marks.unmark(keys, place);
+  }
+
+  /** As `mark`, for every key there is. */
+  markEverything(): number {
+    const place = this.#marks.markEverything();
+    this.#tagVersion += 1;
+    this.#marksChanged();
+    return place;
+  }
+
+  unmarkEverything(place: number): void {
+    this.#marks.unmarkEverything(place);
+  }
+
+  /** Something is kept for this long, ms: invalidations are remembered at least as long, up to a week. */
+  noteRetention(ms: number): void {
+    if (ms > this.#longestRetentionMs) this.#longestRetentionMs = Math.min(ms, MAX_RETENTION_MS);
+  }
+
+  /**
+   * Forgets invalidations older than everything that is kept, and distrusts what should be older still. To be called
+   * now and then; does a bounded piece of work.
+   */
+  forgetExpired(): void {
+    const oldestNeeded = this.#clock() - this.#longestRetentionMs;
+    while (this.#batches[0] && this.#batches[0].until < oldestNeeded) this.#raiseFloor(this.#batches.shift()?.order);
+    this.#bans = this.#bans.filter(({ order }) => order > this.#floor);
+    for (const names of [this.#keys, this.#tags]) {
+      let left = DROPPED_AT_ONCE;
+      for (const [name, order] of names) {
+        if (order > this.#floor || left-- === 0) break;
+        names.delete(name);
+      }
+    }
   }
 
   /** Applies an invalidation that stands at `position`. Positions of one epoch must come in order. */
@@ -84,6 +182,8 @@ export class InvalidationIndex {
     for (const prefix of targets.prefixes) this.#ban('prefix', prefix, order);
     for (const pattern of targets.patterns) this.#ban('glob', pattern, order);
     this.#version += 1;
+    if (targets.tags.length > 0) this.#tagVersion += 1;
+    this.#noteApplied(order);
     this.#forgetOldest();
   }
 
@@ -94,7 +194,7 @@ export class InvalidationIndex {
         `control log position ${position.epoch}/${position.seq} does not follow ${this.#applied.epoch}/${this.#applied.seq}`,
       );
     }
-    this.#applied = position;
+    this.#moveTo(position);
   }
 
   /** The log goes on from 0 under a new name and nothing was missed in between: everything known keeps its place. */
@@ -102,7 +202,7 @@ export class InvalidationIndex {
     const current = this.#current();
     current.end = this.#applied.seq;
     this.#chain.push({ epoch, base: current.base + current.end, end: Number.POSITIVE_INFINITY });
-    this.#applied = { epoch, seq: 0 };
+    this.#moveTo({ epoch, seq: 0 });
     this.#version += 1;
     this.#forgetOldest();
   }
@@ -110,21 +210,19 @@ export class InvalidationIndex {
   /** Messages may have been missed: forgets everything and trusts only what is stamped at `from` or later. */
   restartAt(from: Position): void {
     this.#chain = [{ epoch: from.epoch, base: 0, end: Number.POSITIVE_INFINITY }];
-    this.#applied = from;
+    this.#moveTo(from);
     this.#floor = from.seq;
     this.#keys.clear();
     this.#tags.clear();
     this.#bans = [];
+    this.#batches = [];
     this.#version += 1;
+    this.#tagVersion += 1;
   }
 
   /** Whether no invalidation that is known stands past the entry's stamp. */
-  isValid(entry: CacheEntry): boolean {
-    if (this.#foundValidAt.get(entry) === this.#version) return true;
-    const order = this.#orderOf(entry.stamp);
-    if (order === undefined || order < this.#floor || this.#isInvalidatedPast(order, entry)) return false;
-    this.#foundValidAt.set(entry, this.#version);
-    return true;
+  isValid(entry: Pick<CacheEntry, 'key' | 'tags' | 'stamp'>): boolean {
+    return this.#isValid(entry.key, entry.tags, entry.stamp);
   }
 
   snapshot(): IndexSnapshot {
@@ -146,6 +244,9 @@ export class InvalidationIndex {
     for (const [key, order] of snapshot.keys) this.#keys.set(key, order);
     for (const [tag, order] of snapshot.tags) this.#tags.set(tag, order);
     for (const { kind, text, order } of snapshot.bans) this.#ban(kind, text, order);
+    // When these were applied, and how long what lies on the disk is kept, nobody has written down.
+    this.#noteApplied(this.#orderOf(snapshot.applied) ?? 0);
+    this.noteRetention(MAX_RETENTION_MS);
   }
 
   #current(): Followed {
@@ -164,13 +265,21 @@ export class InvalidationIndex {
     return undefined;
   }
 
-  #isInvalidatedPast(order: number, { key, tags }: CacheEntry): boolean {
-    if ((this.#keys.get(key) ?? 0) > order) return true;
+  #isValid(key: string, tags: readonly string[], stamp: Position): boolean {
+    const order = this.#orderOf(stamp);
+    if (order === undefined || order < this.#floor) return false;
+    return !this.#marks.hits(key, stamp.local ?? 0) && !this.#isInvalidatedPast(order, key, tags);
+  }
+
+  #isInvalidatedPast(order: number, key: string, tags: readonly string[]): boolean {
+    const base = baseKeyOf(key);
+    if ((this.#keys.get(base) ?? 0) > order) return true;
+    if (base !== key && (this.#keys.get(key) ?? 0) > order) return true;
     if (tags.some((tag) => (this.#tags.get(tag.toLowerCase()) ?? 0) > order)) return true;
     for (let i = this.#bans.length - 1; i >= 0; i--) {
       const ban = this.#bans[i];
       if (!ban || ban.order <= order) return false;
-      if (ban.matches(key)) return true;
+      if (ban.matches(base)) return true;
     }
     return false;
   }
@@ -179,6 +288,26 @@ export class InvalidationIndex {
     const matches = kind === 'prefix' ? (key: string) => key.startsWith(text) : globMatcher(text);
     this.#bans = this.#bans.filter((ban) => ban.kind !== kind || ban.text !== text);
     this.#bans.push({ kind, text, order, matches });
+    this.#banVersion += 1;
+  }
+
+  #moveTo(position: Position): void {
+    this.#applied = position;
+    this.#stamp = this.#marks.now() === 0 ? position : { ...position, local: this.#marks.now() };
+  }
+
+  #marksChanged(): void {
+    this.#moveTo(this.#applied);
+    this.#version += 1;
+  }
+
+  #noteApplied(order: number): void {
+    const now = this.#clock();
+    const latest = this.#batches.at(-1);
+    if (latest && now - latest.since < BATCH_MS) {
+      latest.until = Math.max(latest.until, now);
+      latest.order = order;
+    } else this.#batches.push({ since: now, until: now, order });
   }
 
   /** Keeps memory bounded: what is forgotten is made up for by distrusting every entry older than it. */
@@ -200,7 +329,10 @@ export class InvalidationIndex {
   }
 
   #raiseFloor(order: number | undefined): void {
-    this.#floor = Math.max(this.#floor, order ?? 0);
+    if (order === undefined || order <= this.#floor) return;
+    this.#floor = order;
+    this.#version += 1;
+    this.#tagVersion += 1;
   }
 }
 

@@ -1,7 +1,27 @@
 import type { BoundedStore, CacheEntry, StoreUsage } from './types';
 
-interface Slot {
+/** An entry's place in memory, with what is known of the entry besides. */
+export interface MemorySlot {
   readonly entry: CacheEntry;
+  /** End of its freshness, ms since 1970. */
+  readonly freshUntil: number;
+  /** Version of the invalidation index at which it was last found valid; a plain field, for this is the hottest check. */
+  validAtVersion: number;
+}
+
+/** The memory tier, with slots for the cache that looks many times at the same entry. */
+export interface MemoryStore extends BoundedStore {
+  get(key: string): CacheEntry | undefined;
+  set(entry: CacheEntry): void;
+  delete(key: string): void;
+  clear(): void;
+  /** As `get`; counts as a use of the entry. */
+  slot(key: string): MemorySlot | undefined;
+  /** Every slot in the order of writing, without using it. Stays sound while entries come and go. */
+  slots(): IterableIterator<MemorySlot>;
+}
+
+interface Slot extends MemorySlot {
   readonly bytes: number;
   visited: boolean;
   newer: Slot | undefined;
@@ -10,86 +30,108 @@ interface Slot {
 
 /** What a slot, its Map entry and the entry's small objects take on a 64-bit V8, roughly. */
 const OVERHEAD_BYTES = 320;
+const NEVER_CHECKED = -1;
 
 /**
  * Tier `memory`: bounded in bytes, evicting by SIEVE. A hit only sets a bit; eviction moves a hand from the oldest
  * entry towards the newest, sparing visited ones once. Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024.
  */
-export function createMemoryStore(maxBytes: number): BoundedStore {
-  const slots = new Map<string, Slot>();
-  let newest: Slot | undefined;
-  let oldest: Slot | undefined;
-  let hand: Slot | undefined;
-  let bytes = 0;
-  let evictions = 0;
+export function createMemoryStore(maxBytes: number): MemoryStore {
+  return new SieveStore(maxBytes);
+}
 
-  const remove = (slot: Slot): void => {
-    slots.delete(slot.entry.key);
-    bytes -= slot.bytes;
-    if (hand === slot) hand = slot.newer;
+class SieveStore implements MemoryStore {
+  readonly tier = 'memory';
+  readonly #maxBytes: number;
+  readonly #slots = new Map<string, Slot>();
+  #newest: Slot | undefined;
+  #oldest: Slot | undefined;
+  #hand: Slot | undefined;
+  #bytes = 0;
+  #evictions = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get(key: string): CacheEntry | undefined {
+    return this.slot(key)?.entry;
+  }
+
+  slot(key: string): MemorySlot | undefined {
+    const slot = this.#slots.get(key);
+    if (slot !== undefined) slot.visited = true;
+    return slot;
+  }
+
+  slots(): IterableIterator<MemorySlot> {
+    return this.#slots.values();
+  }
+
+  set(entry: CacheEntry): void {
+    const replaced = this.#slots.get(entry.key);
+    if (replaced) this.#remove(replaced);
+    const bytes = sizeInMemory(entry);
+    if (bytes > this.#maxBytes) return;
+    while (this.#bytes + bytes > this.#maxBytes) this.#evictOne();
+
+    const slot: Slot = {
+      entry,
+      freshUntil: entry.storedAt + entry.ttlMs,
+      validAtVersion: NEVER_CHECKED,
+      bytes,
+      // A replaced entry keeps its standing: being refilled says nothing against its popularity.
+      visited: replaced?.visited ?? false,
+      newer: undefined,
+      older: this.#newest,
+    };
+    if (this.#newest) this.#newest.newer = slot;
+    else this.#oldest = slot;
+    this.#newest = slot;
+    this.#slots.set(entry.key, slot);
+    this.#bytes += bytes;
+  }
+
+  delete(key: string): void {
+    const slot = this.#slots.get(key);
+    if (slot) this.#remove(slot);
+  }
+
+  clear(): void {
+    this.#slots.clear();
+    this.#newest = this.#oldest = this.#hand = undefined;
+    this.#bytes = 0;
+  }
+
+  async close(): Promise<void> {
+    this.clear();
+  }
+
+  usage(): StoreUsage {
+    return { bytes: this.#bytes, entries: this.#slots.size, evictions: this.#evictions, corrupt: 0 };
+  }
+
+  #remove(slot: Slot): void {
+    this.#slots.delete(slot.entry.key);
+    this.#bytes -= slot.bytes;
+    if (this.#hand === slot) this.#hand = slot.newer;
     if (slot.newer) slot.newer.older = slot.older;
-    else newest = slot.older;
+    else this.#newest = slot.older;
     if (slot.older) slot.older.newer = slot.newer;
-    else oldest = slot.newer;
-  };
+    else this.#oldest = slot.newer;
+  }
 
-  const evictOne = (): void => {
-    let candidate = hand ?? oldest;
+  #evictOne(): void {
+    let candidate = this.#hand ?? this.#oldest;
     while (candidate?.visited) {
       candidate.visited = false;
-      candidate = candidate.newer ?? oldest;
+      candidate = candidate.newer ?? this.#oldest;
     }
     if (!candidate) return;
-    hand = candidate;
-    remove(candidate);
-    evictions += 1;
-  };
-
-  return {
-    tier: 'memory',
-
-    get(key) {
-      const slot = slots.get(key);
-      if (!slot) return undefined;
-      slot.visited = true;
-      return slot.entry;
-    },
-
-    set(entry) {
-      const replaced = slots.get(entry.key);
-      if (replaced) remove(replaced);
-      const size = sizeInMemory(entry);
-      if (size > maxBytes) return;
-      while (bytes + size > maxBytes) evictOne();
-
-      // A replaced entry keeps its standing: being refilled says nothing against its popularity.
-      const slot: Slot = { entry, bytes: size, visited: replaced?.visited ?? false, newer: undefined, older: newest };
-      if (newest) newest.newer = slot;
-      else oldest = slot;
-      newest = slot;
-      slots.set(entry.key, slot);
-      bytes += size;
-    },
-
-    delete(key) {
-      const slot = slots.get(key);
-      if (slot) remove(slot);
-    },
-
-    clear() {
-      slots.clear();
-      newest = oldest = hand = undefined;
-      bytes = 0;
-    },
-
-    async close() {
-      this.clear();
-    },
-
-    usage(): StoreUsage {
-      return { bytes, entries: slots.size, evictions, corrupt: 0 };
-    },
-  };
+    this.#hand = candidate;
+    this.#remove(candidate);
+    this.#evictions += 1;
+  }
 }
 
 /** Bytes an entry is charged for: its body, two per character of its strings at worst, and bookkeeping. */

@@ -2,11 +2,17 @@ import type { CacheStats, CacheStore, StoreUsage } from './types';
 
 type StoredTier = CacheStore['tier'];
 
+/** Why an answer was given past its freshness: a fill was under way, or had failed. */
+export type StaleReason = keyof CacheStats['staleServes'];
+
 const UNUSED: StoreUsage = { bytes: 0, entries: 0, evictions: 0, corrupt: 0 };
 
 /** Counters of one cache; what the tiers count themselves is added in `snapshot`. */
 export class CacheCounters {
-  readonly #hits: Record<StoredTier, number> = { memory: 0, l1: 0, l2: 0 };
+  readonly #hits: Record<Exclude<StoredTier, 'memory'>, number> = { l1: 0, l2: 0 };
+  /** Apart from the others, because it is counted where every nanosecond is. */
+  memoryHits = 0;
+  readonly #staleServes: Record<StaleReason, number> = { revalidating: 0, error: 0 };
   readonly #tierErrors: Record<StoredTier, number> = { memory: 0, l1: 0, l2: 0 };
   #misses = 0;
   #fills = 0;
@@ -15,7 +21,13 @@ export class CacheCounters {
   #invalidated = 0;
 
   hit(tier: StoredTier): void {
-    this.#hits[tier] += 1;
+    if (tier === 'memory') this.memoryHits += 1;
+    else this.#hits[tier] += 1;
+  }
+
+  /** An answer past its freshness was given. */
+  servedStale(why: StaleReason): void {
+    this.#staleServes[why] += 1;
   }
 
   /** The origin is asked once for `keys` keys that no tier held. */
@@ -42,7 +54,8 @@ export class CacheCounters {
 
   snapshot(memory: StoreUsage, l2: StoreUsage = UNUSED): CacheStats {
     return {
-      hits: { ...this.#hits },
+      hits: { ...this.#hits, memory: this.memoryHits },
+      staleServes: { ...this.#staleServes },
       misses: this.#misses,
       fills: this.#fills,
       fillErrors: this.#fillErrors,

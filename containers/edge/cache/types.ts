@@ -11,6 +11,8 @@ export type StoredTier = Exclude<Tier, 'origin'>;
 export interface Position {
   readonly epoch: string;
   readonly seq: number;
+  /** Invalidations of this process's own that are still on their way into the log; counts within this process only. */
+  readonly local?: number;
 }
 
 /** A cached thing. Immutable: promotion between tiers copies it whole, stamp included. */
@@ -109,8 +111,11 @@ export interface Found {
 export interface FillTicket {
   /** False once an invalidation has been applied since the ticket was taken: requests from then on need their own fill. */
   isCurrent(): boolean;
-  /** Stores the answer in the tiers, unless an invalidation has hit it since; tells whether it did. */
-  commit(filled: Filled, policy?: FillPolicy): boolean;
+  /**
+   * Stores the answer in the tiers, unless an invalidation has hit it since; tells whether it did. With `variant` it is
+   * stored as that variant of the key, `key + '\n' + variant`, which every invalidation of the key reaches.
+   */
+  commit(filled: Filled, policy?: FillPolicy, variant?: string): boolean;
 }
 
 /** An answer with its provenance. */
@@ -170,7 +175,7 @@ export interface EdgeCache {
    * The nearest tier's valid entry, fresh or stale, for callers that judge freshness themselves. Promotes it. Answers at
    * once when the memory tier holds it. Counts no hit: `recordHit` and `recordMiss` do, once the caller has judged.
    */
-  find(key: string): Found | undefined | Promise<Found | undefined>;
+  find(key: string, policy?: FillPolicy): Found | undefined | Promise<Found | undefined>;
   recordHit(tier: StoredTier, stale: boolean): void;
   recordMiss(): void;
   /** To be taken before the origin is asked; callers of `find` store through it. */

@@ -1,8 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { createClient } from 'redis';
 import { z } from 'zod';
-import { CONTROL_KEYS, ENSURE_LOG_SCRIPT, TASK_LIVENESS_MS } from '../../../lib/core/control-log';
+import {
+  APPEND_SCRIPT,
+  CONTROL_KEYS,
+  CONTROL_LOG_LENGTH,
+  ENSURE_LOG_SCRIPT,
+  TASK_LIVENESS_MS,
+} from '../../../lib/core/control-log';
+import type { ControlMessage } from '../../../lib/core/control-message';
 import { redisOptions, withinDeadline } from '../cache/redis-connection';
+import type { Position } from '../cache/types';
 
 /** A message as the log holds it, not yet parsed. */
 export interface LogEntry {
@@ -26,6 +34,7 @@ export interface LogPage {
 const PAGE_LENGTH = 1_000;
 
 const EnsureReply = z.tuple([z.string(), z.coerce.number<string>().int().min(0)]);
+const AppendReply = z.tuple([z.string(), z.coerce.number<string>().int().positive(), z.literal([0, 1])]);
 const StreamEntry = z.tuple([z.string().regex(/^\d+-0$/), z.tuple([z.literal('m'), z.string()])]);
 const PageReply = z.tuple([EnsureReply, z.array(StreamEntry)]);
 const AnnouncementText = z.strictObject({ epoch: z.string(), position: z.int().positive(), message: z.string() });
@@ -133,6 +142,17 @@ export class LogConnection {
     );
     const [[epoch, head], stream] = PageReply.parse(reply);
     return { epoch, head, entries: stream.map(([id, [, message]]) => ({ seq: Number.parseInt(id, 10), message })) };
+  }
+
+  /** Appends a message and announces it, once however often it is tried; resolves with where it stands. */
+  async append(message: ControlMessage): Promise<Position> {
+    const { epoch: name, head, stream, seen, channel } = CONTROL_KEYS;
+    const values = [randomUUID(), message.id, JSON.stringify(message), `${CONTROL_LOG_LENGTH}`, channel];
+    const reply = await this.#inTime(
+      this.#client.eval(APPEND_SCRIPT, { keys: [name, head, stream, seen], arguments: values }),
+    );
+    const [epoch, seq] = AppendReply.parse(reply);
+    return { epoch, seq };
   }
 
   /** Ends the log `epoch`, whose positions no longer mean what they meant, and starts another. */

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { InvalidateMessage } from '../../../lib/core/control-message';
 import { LogSession } from './log-session';
+import { Outbox } from './outbox';
 import type { ControlLog, Logger, LogState, ModelReport } from './types';
 
 /** What a follower needs. Durations in ms. */
@@ -26,9 +28,14 @@ export function createControlLog(options: ControlLogOptions): ControlLog {
   return new LogFollower(options);
 }
 
-/** The log of an edge service without Redis: nothing is ever announced. */
-export function createNullControlLog(state: Pick<LogState, 'checkpoint'>): ControlLog {
+/** The log of an edge service without Redis: it has this service's own messages only, and nobody else reads them. */
+export function createNullControlLog(state: Pick<LogState, 'checkpoint' | 'apply'>): ControlLog {
   return {
+    append(message, onApplied) {
+      const { epoch, seq } = state.checkpoint().position;
+      state.apply(message, { epoch, seq: seq + 1 });
+      onApplied();
+    },
     ready: Promise.resolve(),
     position: () => state.checkpoint().position,
     connected: () => false,
@@ -44,6 +51,7 @@ class LogFollower implements ControlLog {
   readonly #startedAt = new Date().toISOString();
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
+  readonly #outbox = new Outbox();
   #becomeReady: () => void = () => undefined;
   #session: LogSession | undefined;
 
@@ -62,6 +70,11 @@ class LogFollower implements ControlLog {
 
   connected(): boolean {
     return this.#session?.live ?? false;
+  }
+
+  append(message: InvalidateMessage, onApplied: () => void): void {
+    this.#outbox.add(message, onApplied);
+    void this.#session?.sendOutgoing();
   }
 
   reportSoon(): void {
@@ -99,6 +112,7 @@ class LogFollower implements ControlLog {
   async #followOnce(onCaughtUp: () => void): Promise<never> {
     const session = new LogSession({
       ...this.#options,
+      outbox: this.#outbox,
       startedAt: this.#startedAt,
       heartbeatMs: this.#options.heartbeatMs ?? 1_000,
       replyDeadlineMs: this.#options.replyDeadlineMs ?? 3_000,

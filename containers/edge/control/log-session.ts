@@ -1,5 +1,6 @@
 import { ControlMessage } from '../../../lib/core/control-message';
 import { type Announcement, LogConnection, type LogEntry, type LogPage } from './log-connection';
+import type { Outbox } from './outbox';
 import type { Logger, LogState, ModelReport } from './types';
 
 /** What one session needs of its follower. Durations in ms. */
@@ -9,6 +10,7 @@ export interface LogSessionOptions {
   readonly region: string;
   readonly startedAt: string;
   readonly state: LogState;
+  readonly outbox: Outbox;
   readonly report: () => ModelReport;
   readonly log: Logger;
   readonly heartbeatMs: number;
@@ -58,6 +60,19 @@ export class LogSession {
     }
   }
 
+  /** Appends what waits in the outbox, once everything up to now has been applied. */
+  async sendOutgoing(): Promise<void> {
+    const connection = this.#connection;
+    if (!connection || !this.live) return;
+    const { outbox } = this.#options;
+    try {
+      await outbox.send((message) => connection.append(message));
+      outbox.reached(this.#state.checkpoint().position);
+    } catch (error) {
+      connection.abandon(asError(error));
+    }
+  }
+
   /** Withdraws the report, as far as the connection still allows it, and ends the session. */
   async end(): Promise<void> {
     this.#ended = true;
@@ -96,6 +111,8 @@ export class LogSession {
     const { position } = this.#state.checkpoint();
     if ((epoch !== position.epoch || head !== position.seq) && !this.#catchingUp) await this.#catchUp(connection);
     if (this.#ended) return;
+    this.#options.outbox.reached(this.#state.checkpoint().position);
+    if (this.#options.outbox.hasUnsent()) await this.sendOutgoing();
     const { taskId, region, startedAt, report } = this.#options;
     const applied = this.#state.checkpoint().position;
     const { channels, models } = report();
@@ -147,8 +164,12 @@ export class LogSession {
     }
     const isFirstTime = !this.live;
     this.live = true;
-    if (isFirstTime) this.#state.caughtUp();
+    if (isFirstTime) {
+      this.#state.caughtUp();
+      this.#options.outbox.startAgain();
+    }
     this.#drainInbox();
+    if (isFirstTime) void this.sendOutgoing();
   }
 
   /** Applies one page; true when it reached the head of the log. */
@@ -185,6 +206,7 @@ export class LogSession {
     const parsed = ControlMessage.safeParse(parseJson(message));
     if (parsed.success) {
       this.#state.apply(parsed.data, { epoch, seq });
+      this.#options.outbox.applied(parsed.data.id);
       return;
     }
     // It may be an invalidation in a form that this version does not know yet: as good as missed.

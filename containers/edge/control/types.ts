@@ -1,4 +1,4 @@
-import type { ControlMessage } from '../../../lib/core/control-message';
+import type { ControlMessage, InvalidateMessage } from '../../../lib/core/control-message';
 import type { TaskReport } from '../../../lib/core/task-report';
 import type { Position } from '../cache/types';
 
@@ -46,6 +46,12 @@ export interface ControlLog {
   connected(): boolean;
   /** Resolves when the log has been caught up with for the first time; at once when there is no log. */
   readonly ready: Promise<void>;
+  /**
+   * Appends a message of this task's own to the log: at once when the log is followed live, else as soon as it is.
+   * `onApplied` is called once the message has been applied here, or everything that it could have hit is gone. What
+   * was not appended before `close` is lost.
+   */
+  append(message: InvalidateMessage, onApplied: () => void): void;
   /** Publishes this task's report now instead of with the next heartbeat; call it when a model's state changes. */
   reportSoon(): void;
   /** Withdraws this task's report and stops following. */

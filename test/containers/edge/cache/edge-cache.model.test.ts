@@ -50,7 +50,12 @@ interface PendingFill {
 /** One edge task: a cache, the state its log follower drives, and fills that wait for the origin. */
 class Task {
   readonly #log: Log;
-  readonly index = new InvalidationIndex({ epoch: 'none', seq: 0 }, { names: 3, bans: 2, epochs: 3 });
+  readonly index = new InvalidationIndex(
+    { epoch: 'none', seq: 0 },
+    {
+      limits: { names: 3, bans: 2, epochs: 3 },
+    },
+  );
   readonly #memory = createMemoryStore(1_000_000);
   readonly state: CacheState;
   readonly cache: EdgeCache;

@@ -86,7 +86,7 @@ describe('InvalidationIndex', () => {
     ['names', { names: 3, bans: 100, epochs: 9 }, (i: number) => targets({ keys: [`k${i}`], tags: [`t${i}`] })],
     ['bans', { names: 100, bans: 3, epochs: 9 }, (i: number) => targets({ prefixes: [`p${i}/`] })],
   ])('forgetting %s for want of room never makes an entry valid again', (_name, limits, named) => {
-    const index = new InvalidationIndex(at(0), limits);
+    const index = new InvalidationIndex(at(0), { limits });
     const victim = entryOf('p1/k1', { tags: ['t1'], stamp: at(0) });
     const sameName = entryOf('k1', { tags: ['t1'], stamp: at(0) });
     for (let i = 1; i <= 50; i++) index.invalidate(named(i), at(i));
