@@ -30,15 +30,14 @@ function encode(text: string): string {
 }
 
 /**
- * The shortest spelling that reads back as the same number. What is not a finite decimal number stays as it is, for the
- * service to refuse, and so do integers that a double cannot hold.
+ * The shortest spelling that reads back as the same double, which is all that the service takes from a feature. What is
+ * not a finite decimal number stays as it is, for the service to refuse.
  */
 function canonicalNumber(text: string): string {
   const trimmed = text.trim();
   if (!DECIMAL.test(trimmed)) return text;
   const value = Number(trimmed);
   if (!Number.isFinite(value)) return text;
-  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return text;
   return String(value === 0 ? 0 : value);
 }
 

@@ -22,9 +22,9 @@ export interface PredictionIdentity {
 
 /**
  * Cache key of a prediction: `predict/<model>/<version>/<SHA-256 hex>`, so that a prefix or glob reaches one model or
- * one version. Every field is hashed behind its length, so no two identities share an encoding. In FP32 and FP64,
- * -0 counts as 0 and every NaN as one: requests that differ only there share an answer, although a model that divides
- * by its input could tell the two zeros apart.
+ * one version. Every field is hashed behind its length, so no two identities share an encoding. In FP16, FP32 and
+ * FP64, -0 counts as 0 and every NaN as one: requests that differ only there share an answer, although a model that
+ * divides by its input could tell the two zeros apart.
  */
 export function predictionKey(identity: PredictionIdentity): string {
   const encoded = encode(fieldsOf(identity));
@@ -71,6 +71,7 @@ function encode(fields: readonly Field[]): Buffer {
 }
 
 function canonicalBytes({ datatype, bytes }: KeyTensor): Uint8Array {
+  if (datatype === 'FP16') return canonicalHalves(bytes);
   if (datatype === 'FP32') return canonicalFloats(bytes, 4);
   if (datatype === 'FP64') return canonicalFloats(bytes, 8);
   return bytes;
@@ -100,4 +101,15 @@ function canonicalFloats(bytes: Uint8Array, width: 4 | 8): Uint8Array {
     if (width === 8) view.setUint32(offset, 0, true);
   }
   return copy ?? bytes;
+}
+
+/** As `canonicalFloats`, for IEEE 754 binary16. */
+function canonicalHalves(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.from(bytes);
+  for (let offset = 0; offset + 2 <= copy.length; offset += 2) {
+    const bits = copy.readUInt16LE(offset);
+    if (bits === 0x8000) copy.writeUInt16LE(0, offset);
+    else if ((bits & 0x7fff) > 0x7c00) copy.writeUInt16LE(0x7e00, offset);
+  }
+  return copy;
 }

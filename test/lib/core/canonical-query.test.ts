@@ -19,13 +19,14 @@ describe('canonicalPredictionQuery', () => {
     ['1e0,100e-2,.5,5.', '1,1,0.5,5'],
     ['1%2C2%2c%33', '1,2,3'],
     ['1+,%202', '1,2'],
-    ['1e21', '1e21'],
+    ['1e21,1000000000000000000000', '1e%2B21,1e%2B21'],
+    ['9007199254740993', '9007199254740992'],
     ['0.1e-6', '1e-7'],
   ])('features=%s becomes %s', (given, expected) => {
     expect(features(given)).toBe(expected);
   });
 
-  test.each(['x', '1,,2', '0x10', 'Infinity', '1e999', 'NaN', '9007199254740993', '1_000'])(
+  test.each(['x', '1,,2', '0x10', 'Infinity', '1e999', 'NaN', '1_000'])(
     'features=%s stays for the service to judge',
     (given) => {
       expect(features(given)).toBe(given);
