@@ -1,67 +1,115 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { CacheStats, Tier } from './cache/types';
+import { Registry } from 'prom-client';
+import type { CacheStats, StoredTier, Tier } from './cache/types';
+import { counter, gauge, histogram, type Sample } from './metric-types';
 
 /** Where an answer came from, as metrics label it; `none` for answers without a cache look-up. */
 export type CacheLevel = Tier | 'none';
 
-const CACHE_TIERS = ['memory', 'l1', 'l2'] as const;
+const LEVELS: readonly CacheLevel[] = ['memory', 'l1', 'l2', 'origin', 'none'];
+const STORED_TIERS: readonly StoredTier[] = ['memory', 'l1', 'l2'];
 
 /** 0.1 ms to 10 s: a memory hit takes tenths of a millisecond, a large model seconds. */
 const LATENCY_BUCKETS_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
+/** What metrics ask of the rest of the service at each scrape. */
+export interface MetricSources {
+  stats(): CacheStats;
+  /** Messages of the control log that stand past the position applied here, as of the last comparison with its head. */
+  invalidationLag?(): number | undefined;
+  /** Seconds since this process last knew that it had applied the whole log. */
+  invalidationLagSeconds?(): number | undefined;
+  /** Whether each tier in use answers. */
+  tierHealth?(): Partial<Record<StoredTier, boolean>>;
+}
+
+/** One answered request. */
+export interface Observation {
+  readonly status: number;
+  readonly level: CacheLevel;
+  /** Seconds from the request to the end of its answer. */
+  readonly seconds: number;
+  /** Bytes of the answer's body. */
+  readonly bytes: number;
+}
+
 /** The service's Prometheus metrics. */
 export interface Metrics {
   readonly registry: Registry;
   /** Counts one answered request. */
-  observe(request: { status: number; level: CacheLevel; seconds: number }): void;
+  observe(request: Observation): void;
 }
 
-/** Creates the metrics of one process; cache counters are read from `stats` at each scrape. */
-export function createMetrics(region: string, stats: () => CacheStats): Metrics {
+/** Creates the metrics of one process; what others count is read from `sources` at each scrape. */
+export function createMetrics(region: string, sources: MetricSources): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ region });
-  const requests = new Counter({
-    name: 'cdn_requests_total',
-    help: 'Requests answered, by HTTP status.',
-    labelNames: ['status'],
-    registers: [registry],
-  });
-  const latency = new Histogram({
-    name: 'cdn_request_latency_seconds',
-    help: 'Time from the request to the end of its answer, by the cache level that answered.',
-    labelNames: ['cache_level'],
-    buckets: LATENCY_BUCKETS_SECONDS,
-    registers: [registry],
-  });
-  exportCacheStats(registry, stats);
-  return {
+  const traffic = new Traffic();
+  exportTraffic(registry, traffic);
+  exportCacheStats(registry, () => sources.stats());
+  exportHealth(registry, sources);
+  return { registry, observe: (request) => traffic.add(request) };
+}
+
+const STATUSES = 600;
+const SLOTS = LATENCY_BUCKETS_SECONDS.length + 1;
+
+/** Plain numbers, added to for every request and made into samples only when somebody asks. */
+class Traffic {
+  readonly byStatus = new Float64Array(STATUSES);
+  readonly levels = new Map(
+    LEVELS.map((level) => [level, { latencies: new Float64Array(SLOTS), seconds: 0, bytes: 0 }]),
+  );
+
+  add({ status, level, seconds, bytes }: Observation): void {
+    this.byStatus[status] = (this.byStatus[status] ?? 0) + 1;
+    const totals = this.levels.get(level);
+    if (totals === undefined) return;
+    let slot = 0;
+    while (slot < LATENCY_BUCKETS_SECONDS.length && seconds > (LATENCY_BUCKETS_SECONDS[slot] ?? 0)) slot += 1;
+    totals.latencies[slot] = (totals.latencies[slot] ?? 0) + 1;
+    totals.seconds += seconds;
+    totals.bytes += bytes;
+  }
+}
+
+function exportTraffic(registry: Registry, traffic: Traffic): void {
+  counter(registry, 'cdn_requests_total', 'Requests answered, by HTTP status.', () =>
+    [...traffic.byStatus].flatMap((count, status) => (count > 0 ? [[{ status: String(status) }, count]] : [])),
+  );
+  counter(registry, 'cdn_response_body_bytes_total', 'Bytes of answers, by the cache level that answered.', () =>
+    [...traffic.levels].map(([level, { bytes }]) => [{ cache_level: level }, bytes]),
+  );
+  histogram(
     registry,
-    observe({ status, level, seconds }) {
-      requests.inc({ status: String(status) });
-      latency.observe({ cache_level: level }, seconds);
-    },
-  };
+    'cdn_request_latency_seconds',
+    'Time from the request to the end of its answer, by the cache level that answered.',
+    LATENCY_BUCKETS_SECONDS,
+    () =>
+      [...traffic.levels]
+        .filter(([, { latencies }]) => latencies.some((count) => count > 0))
+        .map(([level, { latencies, seconds }]) => [{ cache_level: level }, { slots: latencies, sum: seconds }]),
+  );
 }
 
 function exportCacheStats(registry: Registry, stats: () => CacheStats): void {
-  tierGauge(registry, 'cdn_cache_hit_rate', 'Share of all look-ups that this tier answered, 0 to 1.', () => {
+  gauge(registry, 'cdn_cache_hit_rate', 'Share of all look-ups that this tier answered, 0 to 1.', () => {
     const { hits, misses } = stats();
     const lookups = hits.memory + hits.l1 + hits.l2 + misses;
-    return CACHE_TIERS.map((tier) => [tier, lookups === 0 ? 0 : hits[tier] / lookups]);
+    return STORED_TIERS.map((tier) => [{ cache_level: tier }, lookups === 0 ? 0 : hits[tier] / lookups]);
   });
-  tierCounter(registry, 'cdn_cache_hits_total', 'Look-ups that this tier answered.', () =>
-    CACHE_TIERS.map((tier) => [tier, stats().hits[tier]]),
+  const tiers = [
+    ['cdn_cache_hits_total', 'Look-ups that this tier answered.', 'hits'],
+    ['cdn_cache_tier_errors_total', 'Operations on this tier that failed and became a miss.', 'tierErrors'],
+    ['cdn_cache_evictions_total', 'Entries dropped to make room.', 'evictions'],
+  ] as const;
+  for (const [name, help, field] of tiers) counter(registry, name, help, () => byLabel('cache_level', stats()[field]));
+  gauge(registry, 'cdn_cache_bytes', 'Bytes held now.', () => byLabel('cache_level', stats().bytes));
+  gauge(registry, 'cdn_cache_entries', 'Entries held now.', () => byLabel('cache_level', stats().entries));
+  counter(registry, 'cdn_cache_stale_serves_total', 'Answers given past their freshness, by why.', () =>
+    byLabel('reason', stats().staleServes),
   );
-  tierCounter(registry, 'cdn_cache_tier_errors_total', 'Operations on this tier that failed and became a miss.', () =>
-    CACHE_TIERS.map((tier) => [tier, stats().tierErrors[tier]]),
-  );
-  tierCounter(registry, 'cdn_cache_evictions_total', 'Entries dropped to make room.', () =>
-    Object.entries(stats().evictions),
-  );
-  tierGauge(registry, 'cdn_cache_bytes', 'Bytes held now.', () => Object.entries(stats().bytes));
-  tierGauge(registry, 'cdn_cache_entries', 'Entries held now.', () => Object.entries(stats().entries));
   const totals = [
     ['cdn_cache_misses_total', 'Look-ups that no tier answered.', 'misses'],
     ['cdn_cache_fills_total', 'Answers computed or fetched.', 'fills'],
@@ -70,44 +118,29 @@ function exportCacheStats(registry: Registry, stats: () => CacheStats): void {
     ['cdn_cache_invalidated_total', 'Entries found to be invalidated.', 'invalidated'],
     ['cdn_cache_corrupt_total', 'Disk entries dropped because their checksum did not hold.', 'corrupt'],
   ] as const;
-  for (const [name, help, field] of totals) totalCounter(registry, name, help, () => stats()[field]);
+  for (const [name, help, field] of totals) counter(registry, name, help, () => [[{}, stats()[field]]]);
 }
 
-type TierValues = readonly (readonly [tier: string, value: number])[];
-
-function tierGauge(registry: Registry, name: string, help: string, values: () => TierValues): void {
-  new Gauge({
-    name,
-    help,
-    labelNames: ['cache_level'],
-    registers: [registry],
-    collect() {
-      for (const [tier, value] of values()) this.set({ cache_level: tier }, value);
-    },
-  });
+function exportHealth(registry: Registry, sources: MetricSources): void {
+  gauge(registry, 'cdn_cache_tier_healthy', 'Whether a tier in use answers: 1, or 0 while it is left alone.', () =>
+    Object.entries(sources.tierHealth?.() ?? {}).map(([tier, healthy]) => [{ cache_level: tier }, healthy ? 1 : 0]),
+  );
+  gauge(registry, 'cdn_invalidation_lag_messages', 'Control log messages past the position applied here.', () =>
+    known(sources.invalidationLag?.()),
+  );
+  gauge(
+    registry,
+    'cdn_invalidation_lag_seconds',
+    'Time since the whole control log was last known to be applied.',
+    () => known(sources.invalidationLagSeconds?.()),
+  );
 }
 
-function tierCounter(registry: Registry, name: string, help: string, values: () => TierValues): void {
-  new Counter({
-    name,
-    help,
-    labelNames: ['cache_level'],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [tier, value] of values()) this.inc({ cache_level: tier }, value);
-    },
-  });
+function byLabel(label: string, values: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(values).map(([name, value]) => [{ [label]: name }, value]);
 }
 
-function totalCounter(registry: Registry, name: string, help: string, value: () => number): void {
-  new Counter({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(value());
-    },
-  });
+/** A value that is not known has no sample: 0 would say that all is well. */
+function known(value: number | undefined): Sample[] {
+  return value === undefined ? [] : [[{}, value]];
 }

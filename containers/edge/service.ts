@@ -53,7 +53,7 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
   const { cache } = open;
   if (config.redisUrl === undefined) log.info('REDIS_URL is not set: no L1, and invalidations do not reach this task');
 
-  const metrics = createMetrics(config.region, () => cache.stats());
+  const metrics = createMetrics(config.region, { stats: () => cache.stats() });
   let draining = false;
   const app = createApp(
     {

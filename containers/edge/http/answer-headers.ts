@@ -56,6 +56,18 @@ export function answerHeaders(answer: CacheAnswer, cacheControl: string): Record
 }
 
 /** `Cache-Control` of a prediction asked by GET: public for as long as it stays fresh here, if its key names its version. */
-export function predictionCacheControl(answer: CacheAnswer, versionIsNamed: boolean): string {
-  return versionIsNamed && answer.ttlSeconds > 0 ? `public, max-age=${answer.ttlSeconds}` : 'no-store';
+export function predictionCacheControl(ttlSeconds: number, versionIsNamed: boolean): string {
+  return versionIsNamed && ttlSeconds > 0 ? `public, max-age=${ttlSeconds}` : 'no-store';
+}
+
+/** `Cache-Status` of an answer from the memory tier. */
+export function memoryHitStatus(ttlSeconds: number): string {
+  return `${CACHE_NAME}; hit; detail=memory; ttl=${ttlSeconds}`;
+}
+
+const MEMORY_TIMINGS = Array.from({ length: 256 }, (_, us) => `memory;dur=${(us / 1000).toFixed(3)}`);
+
+/** `Server-Timing` of an answer from the memory tier; writing a number costs more than looking the entry up. */
+export function memoryTiming(ms: number): string {
+  return MEMORY_TIMINGS[Math.round(ms * 1000)] ?? `memory;dur=${ms.toFixed(3)}`;
 }

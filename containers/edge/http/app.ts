@@ -1,42 +1,39 @@
-import fastify, {
-  type FastifyBaseLogger,
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  LogController,
-} from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, LogController } from 'fastify';
 import { messageOf, ServiceError } from '../errors';
 import type { HttpContext } from './context';
+import { asServiceError, errorAnswer } from './error-answer';
+import { createHotPath, readQuery } from './hot-path';
+import { createHttpServer, refuseUnreadable } from './http-server';
+import { HTTP_LIMITS, type HttpLimits } from './limits';
 import { registerOpenInferenceRoutes } from './open-inference-routes';
 import { registerOperationsRoutes } from './operations-routes';
 import { registerPassThrough } from './pass-through';
 import { registerPredictRoutes } from './predict-routes';
 
-/** Largest request body, bytes. */
-const BODY_LIMIT_BYTES = 8 * 1024 * 1024;
-/** Longest time a client may take to send its request, ms. */
-const REQUEST_TIMEOUT_MS = 30_000;
-/** Longer than the load balancer's 60 s idle time, or it would send requests into connections that just closed, ms. */
-const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-
 /** Paths whose requests are probes, not traffic. */
 const PROBES: readonly string[] = ['/health', '/metrics'];
 
 /** Builds the HTTP service; the caller makes it listen. */
-export function createApp(context: HttpContext, logger: FastifyBaseLogger): FastifyInstance {
+export function createApp(
+  context: HttpContext,
+  logger: FastifyBaseLogger,
+  limits: HttpLimits = HTTP_LIMITS,
+): FastifyInstance {
+  const hotPath = createHotPath(context, logger, limits.bodyBytes);
   const app = fastify({
     loggerInstance: logger,
     // Metrics count every request; a log line for each would cost more than many predictions.
     logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: BODY_LIMIT_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    bodyLimit: limits.bodyBytes,
+    serverFactory: (router) => createHttpServer(router, hotPath, limits),
+    clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, limits),
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 256 },
+    routerOptions: { maxParamLength: 256, querystringParser: readQuery },
   });
+  app.addHook('preClose', async () => hotPath.stop());
   app.decorateRequest('cacheLevel', 'none');
   observeRequests(app, context);
-  answerErrors(app);
+  answerErrors(app, limits.bodyBytes);
   app.register(async (scope) => {
     acceptJson(scope);
     registerPredictRoutes(scope, context);
@@ -51,8 +48,9 @@ function observeRequests(app: FastifyInstance, context: HttpContext): void {
   app.addHook('onResponse', async (request, reply) => {
     const path = request.url.split('?')[0] ?? '';
     if (PROBES.includes(path)) return;
+    const bytes = Number(reply.getHeader('content-length') ?? 0);
     const seconds = reply.elapsedTime / 1000;
-    context.metrics.observe({ status: reply.statusCode, level: request.cacheLevel, seconds });
+    context.metrics.observe({ status: reply.statusCode, level: request.cacheLevel, seconds, bytes });
   });
 }
 
@@ -68,33 +66,11 @@ function acceptJson(app: FastifyInstance): void {
   });
 }
 
-function answerErrors(app: FastifyInstance): void {
+function answerErrors(app: FastifyInstance, bodyLimit: number): void {
   app.setErrorHandler((thrown: FastifyError | ServiceError, request, reply) => {
-    const error = asServiceError(thrown);
+    const error = asServiceError(thrown, bodyLimit);
     if (error.status >= 500) request.log.error({ err: thrown, url: request.url }, error.message);
-    return sendError(error, request.url, reply);
+    const { status, headers, body } = errorAnswer(error, request.url);
+    return reply.code(status).headers(headers).send(body);
   });
-}
-
-function asServiceError(error: FastifyError | ServiceError): ServiceError {
-  if (error instanceof ServiceError) return error;
-  if (error.statusCode === 413) {
-    return new ServiceError('body_too_large', `the body must be at most ${BODY_LIMIT_BYTES} bytes`);
-  }
-  if (error.statusCode !== undefined && error.statusCode < 500) {
-    return new ServiceError('invalid_request', error.message, { cause: error });
-  }
-  // What is wrong inside is for the log; a client could neither use it nor should see it.
-  return new ServiceError('internal', 'the service failed; the log says why', { cause: error });
-}
-
-function sendError(error: ServiceError, url: string, reply: FastifyReply): FastifyReply {
-  const path = url.split('?')[0] ?? '';
-  const isOpenInference = path === '/v2' || path.startsWith('/v2/');
-  const { code, message, status } = error;
-  if (code === 'model_not_ready') reply.header('retry-after', '1');
-  return reply
-    .code(status)
-    .header('cache-control', 'no-store')
-    .send(isOpenInference ? { error: message } : { error: { code, message } });
 }

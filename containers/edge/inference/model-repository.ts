@@ -42,11 +42,15 @@ export class ModelRepository {
   readonly #retryDelaysMs: readonly number[];
   readonly #models = new Map<string, ModelState>();
   readonly #closing = new AbortController();
+  #generation = 0;
 
   constructor(config: ModelRepositoryConfig) {
     this.#source = config.source;
     this.#log = config.log;
-    this.#onChange = config.onChange ?? (() => undefined);
+    this.#onChange = () => {
+      this.#generation += 1;
+      config.onChange?.();
+    };
     this.#retryDelaysMs = config.retryDelaysMs ?? RETRY_DELAYS_MS;
   }
 
@@ -84,6 +88,11 @@ export class ModelRepository {
     }
     this.#log.info({ model: name, version, before }, 'model version activated');
     this.#onChange();
+  }
+
+  /** Changes whenever the same name and version may mean another model than before, or none. */
+  generation(): number {
+    return this.#generation;
   }
 
   /** Names of the models of which a version serves, in order. */
@@ -144,6 +153,7 @@ export class ModelRepository {
       for (const held of state.versions.values()) if (held.kind === 'ready') held.model.retire();
     }
     this.#models.clear();
+    this.#generation += 1;
   }
 
   async #prepareOnce(state: ModelState, name: string, version: string): Promise<LoadedModel> {

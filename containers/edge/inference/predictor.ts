@@ -1,5 +1,5 @@
 import { predictionKey } from '../../../lib/core/prediction-key';
-import type { CacheAnswer, EdgeCache, Filled } from '../cache/types';
+import type { CacheAnswer, CacheEntry, EdgeCache, Filled } from '../cache/types';
 import type { LoadedModel } from './loaded-model';
 import { encodePrediction, PREDICTION_BODY_FORMAT } from './prediction-body';
 import { type Tensor, tensorBytes } from './tensors';
@@ -10,6 +10,16 @@ export class Predictor {
 
   constructor(cache: EdgeCache) {
     this.#cache = cache;
+  }
+
+  /** The cache key of a prediction. */
+  keyOf(model: LoadedModel, inputs: readonly Tensor[]): string {
+    return keyOf(model, inputs);
+  }
+
+  /** The fresh and valid entry that this process holds in memory under a key, at once. */
+  peek(key: string): CacheEntry | undefined {
+    return this.#cache.peek(key);
   }
 
   /** One request of any shape. The answer's body is as `prediction-body.ts` describes. */
