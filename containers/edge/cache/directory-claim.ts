@@ -1,21 +1,23 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Claims a directory for this process by a file `owner` that names it, and returns how to give the claim back. A claim
- * whose process has ended is taken over. Rejects, naming the other process, when the directory is in use.
+ * Claims a directory for this process by a symbolic link `owner` that names it, and returns how to give the claim back.
+ * A link, because it is made whole in one step and needs no free block on a disk that is full. A claim whose process
+ * has ended is taken over. Rejects, naming the other process, when the directory is in use.
  */
 export async function claimDirectory(directory: string): Promise<() => Promise<void>> {
   const path = join(directory, 'owner');
   const self = `${process.pid} ${await startTime(process.pid)}`;
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
-      await writeFile(path, self, { flag: 'wx' });
+      await symlink(self, path);
       return () => rm(path, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const owner = await readFile(path, 'utf8');
+    // Something else of this name names nobody.
+    const owner = await readlink(path).catch(() => '');
     if (owner === self || (await isRunning(owner))) {
       throw new Error(`${directory} is in use by process ${owner.split(' ')[0]}; every cache needs its own directory`);
     }

@@ -1,68 +1,51 @@
 import { mkdir } from 'node:fs/promises';
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import type { Logger } from '../control/types';
 import { claimDirectory } from './directory-claim';
-import { decodeEntry, EntryFormatError, encodeEntry } from './entry-codec';
+import { DiskHealth, isDiskFull } from './disk-health';
+import { DiskIndex, entryOfRecord, type Location, locationOf, readableEntry } from './disk-index';
+import { encodeEntry } from './entry-codec';
 import {
-  createSegment,
   decodeRecord,
-  encodeRecord,
-  openSegments,
-  removeSegment,
+  type NewRecord,
+  readSegment,
+  recordBytes,
   type Segment,
+  Slices,
   scanSegment,
 } from './entry-segments';
-import type { BoundedStore, CacheEntry, Position, StoreUsage } from './types';
+import { type EntryRecord, type PendingGroup, PendingWrites } from './pending-writes';
+import { SegmentLog } from './segment-log';
+import { type BoundedStore, type CacheEntry, retainedUntil, type StoreUsage } from './types';
 
-/** Where an entry's record lies. */
-interface Location {
-  readonly segment: Segment;
-  readonly offset: number;
-  readonly length: number;
-  readonly storedAt: number;
-  readonly stamp: Position;
+/** Deviations for tests. */
+export interface DiskStoreOptions {
+  /** Wall-clock time, ms since 1970. */
+  readonly clock?: () => number;
+  /** Monotonic clock in ms, by which a disk that refused is tried again. */
+  readonly now?: (() => number) | undefined;
 }
 
-/** A record on its way to the disk; without an entry it says that the key is gone. */
-interface PendingRecord {
-  readonly key: string;
-  readonly entry: CacheEntry | undefined;
-  readonly record: Buffer;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
-const MAX_SEGMENT_BYTES = 16 * 1024 * 1024;
-/** Segments the bound is divided into at least: so much is given up at once to make room. */
-const MIN_SEGMENTS = 8;
-/** Records that wait for the disk beyond this are refused: a slow disk must not fill the memory. */
-const MAX_PENDING_BYTES = 32 * 1024 * 1024;
+/** Records that wait together are written together, up to about so much. */
+const GROUP_BYTES = 1024 * 1024;
 
 /**
- * Tier `l2`: a log of records in segment files, bounded in bytes by deleting the oldest segment. Every record has a
- * CRC-32 that is checked on every read, so a damaged one is a miss. Written segments never change; a new process
- * starts a new one and reads the old ones in the background, so a crash costs at most the records being written.
+ * Tier `l2`: a log of records in segment files, bounded in bytes by deleting the oldest segment; entries of it that were
+ * read since they were written are written again (second chance). Every record has a CRC-32 that is checked on every
+ * read, so a damaged one is a miss. Written segments never change; a new process starts a new one and reads the old ones
+ * in the background, newest first, so a crash costs at most the records being written.
  */
 export class DiskStore implements BoundedStore {
   readonly tier = 'l2';
-  /** Resolves when the entries of the process before are usable. */
+  /** Resolves when the entries of the process before are all usable. */
   readonly loaded: Promise<void>;
 
-  readonly #directory: string;
-  readonly #maxBytes: number;
-  readonly #segmentBytes: number;
   readonly #releaseDirectory: () => Promise<void>;
-  /** Oldest first, with the keys written to each. */
-  readonly #segments: Map<Segment, string[]>;
-  #active: Segment | undefined;
-  #nextNumber: number;
-  readonly #locations = new Map<string, Location>();
-  readonly #pending = new Map<string, PendingRecord>();
-  /** Keys deleted while the old segments are still being read. */
-  readonly #removedWhileLoading = new Set<string>();
-  #loading = true;
-  #queue: PendingRecord[] = [];
-  #pendingBytes = 0;
+  readonly #files: SegmentLog;
+  readonly #health: DiskHealth;
+  readonly #log: Logger;
+  readonly #clock: () => number;
+  readonly #index = new DiskIndex();
+  readonly #pending = new PendingWrites();
   /** Every change of the files, one after the other. */
   #work: Promise<void> = Promise.resolve();
   #evictions = 0;
@@ -70,69 +53,82 @@ export class DiskStore implements BoundedStore {
   #closed = false;
 
   /** Rejects when the directory cannot be used, or another process uses it. */
-  static async open(directory: string, maxBytes: number, log: Logger): Promise<DiskStore> {
+  static async open(
+    directory: string,
+    maxBytes: number,
+    log: Logger,
+    options: DiskStoreOptions = {},
+  ): Promise<DiskStore> {
     await mkdir(directory, { recursive: true });
     const release = await claimDirectory(directory);
-    const store = new DiskStore(directory, maxBytes, release, await openSegments(directory), log);
-    await store.#makeRoom(0);
-    return store;
+    const files = await SegmentLog.open(directory, maxBytes, log);
+    for (let surplus = files.surplus(0); surplus; surplus = files.surplus(0)) await files.remove(surplus);
+    return new DiskStore(directory, release, files, log, options);
   }
 
   private constructor(
     directory: string,
-    maxBytes: number,
     release: () => Promise<void>,
-    inherited: readonly Segment[],
+    files: SegmentLog,
     log: Logger,
+    { clock = Date.now, now }: DiskStoreOptions,
   ) {
-    this.#directory = directory;
-    this.#maxBytes = maxBytes;
-    this.#segmentBytes = Math.min(MAX_SEGMENT_BYTES, Math.max(1, Math.floor(maxBytes / MIN_SEGMENTS)));
     this.#releaseDirectory = release;
-    this.#segments = new Map(inherited.map((segment) => [segment, []]));
-    this.#nextNumber = (inherited.at(-1)?.number ?? 0) + 1;
-    this.loaded = this.#load(inherited).catch((error: unknown) =>
-      log.error({ err: error, directory }, 'disk cache could not be read; starting empty'),
-    );
+    this.#files = files;
+    this.#log = log;
+    this.#clock = clock;
+    this.#health = new DiskHealth(directory, log, now);
+    this.loaded = this.#load(files.segments());
   }
 
   async get(key: string): Promise<CacheEntry | undefined> {
     const waiting = this.#pending.get(key);
     if (waiting) return waiting.entry;
-    const location = this.#locations.get(key);
+    const location = this.#index.get(key);
     if (!location) return undefined;
+    location.wasRead = true;
     const bytes = Buffer.allocUnsafe(location.length);
     try {
       await location.segment.file.read(bytes, 0, location.length, location.offset);
     } catch (error) {
       // The segment may have been deleted while it was read; then this is an ordinary miss.
-      if (this.#locations.get(key) !== location) return undefined;
+      if (this.#index.get(key) !== location) return undefined;
       throw error;
     }
-    const entry = entryOfRecord(bytes);
+    const entry = entryOfRecord(bytes, location.segment);
     if (entry?.key === key) return entry;
-    this.#corrupt += 1;
-    if (this.#locations.get(key) === location) this.#locations.delete(key);
+    if (this.#index.get(key) === location) {
+      this.#corrupt += 1;
+      this.#index.forget(key);
+    }
     return undefined;
   }
 
-  /** Resolves when the record is with the operating system. Entries too large for a segment are not kept. */
+  /**
+   * Resolves when the record is with the operating system. Rejects when the disk refuses; the key then holds nothing.
+   * Entries too large for a segment are not kept.
+   */
   async set(entry: CacheEntry): Promise<void> {
-    const held = this.#pending.get(entry.key)?.entry ?? this.#locations.get(entry.key);
+    const held = this.#pending.get(entry.key)?.entry ?? this.#index.get(entry.key);
     // The very entry that is here already comes back by promotion from L1.
-    if (!held || !isSameFill(held, entry))
-      await this.#append(entry.key, entry, encodeRecord('entry', encodeEntry(entry)));
+    if (held && isSameFill(held, entry)) return;
+    const payload = encodeEntry(entry);
+    // What is held of this key is older than what cannot be kept.
+    if (recordBytes(payload) > this.#files.segmentBytes) await this.delete(entry.key);
+    else await this.#append('entry', entry.key, entry, payload);
   }
 
+  /** Holds at once in this process. Rejects when the disk refuses: then the next process may find the entry again. */
   async delete(key: string): Promise<void> {
-    if (this.#loading) this.#removedWhileLoading.add(key);
-    else if (!this.#pending.has(key) && !this.#locations.has(key)) return;
-    await this.#append(key, undefined, encodeRecord('removal', Buffer.from(key)));
+    if (!this.#index.loading && !this.#pending.get(key) && !this.#index.get(key)) return;
+    await this.#append('removal', key, undefined, Buffer.from(key));
   }
 
+  /** Drops what was set before; a file that the disk will not delete may be read by the next process. */
   async clear(): Promise<void> {
     await this.#inTurn(async () => {
-      for (const segment of [...this.#segments.keys()]) await this.#dropSegment(segment);
+      for (const segment of this.#files.segments()) this.#index.forgetSegment(segment);
+      for (const segment of this.#files.segments()) await this.#files.remove(segment);
     });
   }
 
@@ -140,38 +136,32 @@ export class DiskStore implements BoundedStore {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([this.#work, this.loaded]);
-    await Promise.all([...this.#segments.keys()].map((segment) => segment.file.close()));
+    await this.#files.close();
     await this.#releaseDirectory();
   }
 
   usage(): StoreUsage {
     return {
-      bytes: this.#bytes(),
-      entries: this.#locations.size,
+      bytes: this.#files.bytes(),
+      entries: this.#index.size,
       evictions: this.#evictions,
       corrupt: this.#corrupt,
     };
   }
 
-  #bytes(): number {
-    let sum = 0;
-    for (const segment of this.#segments.keys()) sum += segment.bytes;
-    return sum;
+  /** False while the disk refuses writes; what it holds can still be read. */
+  healthy(): boolean {
+    return this.#health.healthy();
   }
 
-  #append(key: string, entry: CacheEntry | undefined, record: Buffer): Promise<void> {
+  #append(kind: NewRecord['kind'], key: string, entry: CacheEntry | undefined, payload: Buffer): Promise<void> {
     if (this.#closed) return Promise.reject(new Error('the disk cache is closed'));
-    if (record.length > this.#segmentBytes) return Promise.resolve();
-    if (this.#pendingBytes + record.length > MAX_PENDING_BYTES) {
-      return Promise.reject(new Error(`the disk is behind by ${this.#pendingBytes} bytes; not storing ${key}`));
-    }
-    this.#pendingBytes += record.length;
-    return new Promise((resolve, reject) => {
-      const item: PendingRecord = { key, entry, record, resolve, reject };
-      this.#pending.set(key, item);
-      this.#queue.push(item);
-      if (this.#queue.length === 1) void this.#inTurn(() => this.#writeQueued());
-    });
+    // Whatever becomes of the record, what the disk holds of this key is older.
+    this.#index.forget(key);
+    const mustStart = this.#pending.isEmpty;
+    const written = this.#pending.add({ kind, key, entry, payload });
+    if (mustStart) void this.#inTurn(() => this.#writePending());
+    return written;
   }
 
   #inTurn(change: () => Promise<void>): Promise<void> {
@@ -180,93 +170,122 @@ export class DiskStore implements BoundedStore {
     return done;
   }
 
-  async #writeQueued(): Promise<void> {
-    const batch = this.#queue;
-    this.#queue = [];
-    for (const item of batch) {
-      await this.#write(item).then(item.resolve, item.reject);
-      this.#pendingBytes -= item.record.length;
-      if (this.#pending.get(item.key) === item) this.#pending.delete(item.key);
+  async #writePending(): Promise<void> {
+    while (!this.#pending.isEmpty) {
+      const group = this.#pending.takeGroup(Math.min(GROUP_BYTES, this.#files.segmentBytes / 16));
+      try {
+        await this.#health.attempt(() => this.#writeGroup(group));
+        group.written();
+      } catch (error) {
+        // They may have been moved on with their old segment meanwhile.
+        for (const { key } of group.records) this.#index.forget(key);
+        group.failed(error);
+      }
     }
   }
 
-  async #write({ key, entry, record }: PendingRecord): Promise<void> {
-    const segment = await this.#segmentFor(record.length);
-    const offset = segment.bytes;
+  async #writeGroup({ records, bytes }: PendingGroup): Promise<void> {
     try {
-      await segment.file.write(record, 0, record.length, offset);
+      await this.#writeRecords(records, bytes);
     } catch (error) {
-      // Whatever part was written stays behind as a torn tail; nothing is appended to it.
-      this.#active = undefined;
-      const [oldest] = this.#segments.keys();
-      if ((error as NodeJS.ErrnoException).code === 'ENOSPC' && oldest) await this.#dropSegment(oldest);
-      throw error;
-    }
-    segment.bytes += record.length;
-    if (!entry) return void this.#locations.delete(key);
-    this.#locations.set(key, { segment, offset, length: record.length, storedAt: entry.storedAt, stamp: entry.stamp });
-    this.#segments.get(segment)?.push(key);
-  }
-
-  async #segmentFor(bytes: number): Promise<Segment> {
-    if (this.#active && this.#active.bytes + bytes <= this.#segmentBytes) return this.#active;
-    await this.#makeRoom(this.#segmentBytes);
-    this.#active = await createSegment(this.#directory, this.#nextNumber++);
-    this.#segments.set(this.#active, []);
-    return this.#active;
-  }
-
-  async #makeRoom(bytes: number): Promise<void> {
-    for (const oldest of this.#segments.keys()) {
-      if (this.#bytes() + bytes <= this.#maxBytes) return;
-      await this.#dropSegment(oldest);
+      // Others may have filled the disk below this store's own bound.
+      const oldest = this.#files.oldest();
+      if (!isDiskFull(error) || !oldest) throw error;
+      await this.#evict(oldest);
+      await this.#writeRecords(records, bytes);
     }
   }
 
-  async #dropSegment(segment: Segment): Promise<void> {
-    const keys = this.#segments.get(segment) ?? [];
-    this.#segments.delete(segment);
-    if (this.#active === segment) this.#active = undefined;
+  async #writeRecords(group: readonly EntryRecord[], bytes: number): Promise<void> {
+    if (!this.#files.fits(bytes)) await this.#startSegment();
+    const { segment, offsets } = await this.#files.append(group);
+    group.forEach(({ key, entry, payload }, i) => {
+      const at = { segment, offset: offsets[i] ?? 0, length: recordBytes(payload) };
+      if (entry) this.#index.place(key, locationOf(entry, at));
+      else this.#index.forget(key);
+    });
+  }
+
+  async #startSegment(): Promise<void> {
+    // First, so that a disk that refuses it costs no entry.
+    await this.#files.start();
+    const wanted: EntryRecord[] = [];
+    const { segmentBytes } = this.#files;
+    // A part of the new segment at most, or it would be full of old entries.
+    let room = segmentBytes / 2;
+    for (let oldest = this.#files.surplus(segmentBytes); oldest; oldest = this.#files.surplus(segmentBytes)) {
+      for (const record of await this.#wantedRecords(oldest, room)) {
+        wanted.push(record);
+        room -= recordBytes(record.payload);
+      }
+      await this.#evict(oldest);
+    }
+    if (wanted.length === 0) return;
+    await this.#writeRecords(wanted, segmentBytes / 2 - room);
+    this.#evictions -= wanted.length;
+  }
+
+  /** The entries of a segment that were read since they were written and are not past their time. */
+  async #wantedRecords(segment: Segment, maxBytes: number): Promise<EntryRecord[]> {
+    const keys = this.#index.wantedKeys(segment, this.#clock());
+    if (keys.size === 0) return [];
+    const bytes = await readSegment(segment);
+    const slices = new Slices();
+    const records: EntryRecord[] = [];
+    let room = maxBytes;
     for (const key of keys) {
-      if (this.#locations.get(key)?.segment === segment && this.#locations.delete(key)) this.#evictions += 1;
+      if (slices.isOver()) await slices.next();
+      const location = this.#index.get(key);
+      if (location?.segment !== segment || location.length > room) continue;
+      const record = decodeRecord(bytes.subarray(location.offset, location.offset + location.length), segment);
+      const entry = record && readableEntry(record.payload);
+      if (!record || entry?.key !== key) continue;
+      records.push({ ...record, key, entry });
+      room -= location.length;
     }
-    await removeSegment(segment);
+    return records;
+  }
+
+  async #evict(segment: Segment): Promise<void> {
+    const before = this.#index.size;
+    this.#index.forgetSegment(segment);
+    this.#evictions += before - this.#index.size;
+    await this.#files.remove(segment);
   }
 
   async #load(inherited: readonly Segment[]): Promise<void> {
-    try {
-      const found = new Map<string, Location>();
-      for (const segment of inherited) {
-        if (this.#closed) return;
-        await this.#scanInto(found, segment);
-        await yieldToLoop();
+    for (const segment of inherited.toReversed()) {
+      if (this.#closed) break;
+      try {
+        await this.#loadSegment(segment);
+      } catch (error) {
+        const wasRemovedMeanwhile = !this.#files.holds(segment);
+        if (!wasRemovedMeanwhile) this.#log.error({ err: error, path: segment.path }, 'old disk cache cannot be read');
       }
-      for (const [key, location] of found) {
-        // What this process has written since is newer, removals included.
-        const isSuperseded = this.#locations.has(key) || this.#pending.has(key) || this.#removedWhileLoading.has(key);
-        const keys = this.#segments.get(location.segment);
-        if (isSuperseded || !keys) continue;
-        this.#locations.set(key, location);
-        keys.push(key);
-      }
-    } finally {
-      this.#loading = false;
-      this.#removedWhileLoading.clear();
     }
+    this.#index.loaded();
   }
 
-  async #scanInto(found: Map<string, Location>, segment: Segment): Promise<void> {
-    try {
-      const { corrupt } = await scanSegment(segment, ({ kind, payload, offset, length }) => {
-        if (kind === 'removal') return void found.delete(payload.toString());
-        const entry = readableEntry(payload);
-        if (!entry) this.#corrupt += 1;
-        else found.set(entry.key, { segment, offset, length, storedAt: entry.storedAt, stamp: entry.stamp });
-      });
-      this.#corrupt += corrupt;
-    } catch (error) {
-      const wasDroppedMeanwhile = !this.#segments.has(segment);
-      if (!wasDroppedMeanwhile) throw error;
+  async #loadSegment(segment: Segment): Promise<void> {
+    const now = this.#clock();
+    /** The last word of this segment on each key; `undefined` when it is gone. */
+    const found = new Map<string, Location | undefined>();
+    const { corrupt } = await scanSegment(segment, ({ kind, payload, offset, length }) => {
+      if (kind === 'removal') return void found.set(payload.toString(), undefined);
+      const entry = readableEntry(payload);
+      // Whole but not readable: another version of this service wrote it.
+      if (!entry) return;
+      if (retainedUntil(entry) <= now) found.set(entry.key, undefined);
+      else found.set(entry.key, locationOf(entry, { segment, offset, length }));
+    });
+    this.#corrupt += corrupt;
+
+    const slices = new Slices();
+    for (const [key, location] of found) {
+      if (slices.isOver()) await slices.next();
+      if (!this.#files.holds(segment)) return;
+      // What is on its way to the disk is newer.
+      if (!this.#pending.get(key)) this.#index.inherit(key, location);
     }
   }
 }
@@ -275,18 +294,4 @@ type Fill = Pick<CacheEntry, 'storedAt' | 'stamp'>;
 
 function isSameFill(a: Fill, b: Fill): boolean {
   return a.storedAt === b.storedAt && a.stamp.seq === b.stamp.seq && a.stamp.epoch === b.stamp.epoch;
-}
-
-function entryOfRecord(bytes: Buffer): CacheEntry | undefined {
-  const record = decodeRecord(bytes);
-  return record?.kind === 'entry' ? readableEntry(record.payload) : undefined;
-}
-
-function readableEntry(payload: Buffer): CacheEntry | undefined {
-  try {
-    return decodeEntry(payload);
-  } catch (error) {
-    if (error instanceof EntryFormatError) return undefined;
-    throw error;
-  }
 }

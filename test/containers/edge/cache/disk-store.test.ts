@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -165,7 +165,7 @@ describe('the disk store', () => {
     await expect(DiskStore.open(directory, MIB, collectingLog())).rejects.toThrow(`in use by process ${process.pid}`);
     await close(store);
     const ended = spawnSync(process.execPath, ['-e', 'process.stdout.write(String(process.pid))']).stdout.toString();
-    await writeFile(join(directory, 'owner'), `${ended} 1`);
+    await symlink(`${ended} 1`, join(directory, 'owner'));
     await expect(open()).resolves.toBeDefined();
   });
 });
