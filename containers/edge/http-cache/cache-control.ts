@@ -1,0 +1,81 @@
+import { parseDictionary } from 'structured-headers';
+import { type Fields, fieldValue, linesOf, splitList } from './fields';
+
+/** Cache directives by lower-case name; `true` for one without an argument, else the argument without its quotes. */
+export type Directives = ReadonlyMap<string, string | true>;
+
+const NO_DIRECTIVES: Directives = new Map();
+
+/** A delta that stands for "for ever"; larger ones are read as this (RFC 9111, 1.2.2). */
+const MAX_DELTA_SECONDS = 2_147_483_648;
+
+const DIRECTIVE = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?$/i;
+
+/** Directives of `Cache-Control`. Malformed ones are left out; of several with one name the first counts. */
+export function parseCacheControl(lines: readonly string[]): Directives {
+  if (lines.length === 0) return NO_DIRECTIVES;
+  const directives = new Map<string, string | true>();
+  for (const member of lines.flatMap(splitList)) {
+    const match = DIRECTIVE.exec(member);
+    const name = match?.[1]?.toLowerCase();
+    if (!match || name === undefined || directives.has(name)) continue;
+    directives.set(name, match[2]?.replace(/\\(.)/g, '$1') ?? match[3] ?? true);
+  }
+  return directives;
+}
+
+/** Directives of a request; `Pragma: no-cache` counts where there is no `Cache-Control` (RFC 9111, 5.4). */
+export function requestDirectives(fields: Fields): Directives {
+  const lines = linesOf(fields, 'cache-control');
+  if (lines.length > 0) return parseCacheControl(lines);
+  const pragma = fieldValue(fields, 'pragma');
+  return pragma !== undefined && splitList(pragma.toLowerCase()).includes('no-cache')
+    ? new Map([['no-cache', true]])
+    : NO_DIRECTIVES;
+}
+
+/** What governs a response here, and whether it was addressed to CDNs, so that `Expires` does not count. */
+export interface Governing {
+  readonly directives: Directives;
+  readonly targeted: boolean;
+}
+
+/** `CDN-Cache-Control` where it is present, well formed and not empty, else `Cache-Control` (RFC 9213, 2.2). */
+export function governingDirectives(fields: Fields): Governing {
+  const targeted = targetedDirectives(fieldValue(fields, 'cdn-cache-control'));
+  if (targeted && targeted.size > 0) return { directives: targeted, targeted: true };
+  return { directives: parseCacheControl(linesOf(fields, 'cache-control')), targeted: false };
+}
+
+/** A targeted field is a Dictionary (RFC 8941); one that does not parse is ignored whole, an unfit member by itself. */
+function targetedDirectives(value: string | undefined): Directives | undefined {
+  if (value === undefined) return undefined;
+  try {
+    const directives = new Map<string, string | true>();
+    for (const [name, [item]] of parseDictionary(value)) {
+      if (item === true) directives.set(name, true);
+      else if (typeof item === 'number' && Number.isInteger(item)) directives.set(name, String(item));
+      else if (typeof item === 'string') directives.set(name, item);
+    }
+    return directives;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Seconds of a directive; `undefined` when it is absent, 0 when its argument is no number of seconds: invalid freshness
+ * is stale (RFC 9111, 4.2.1).
+ */
+export function seconds(directives: Directives, name: string): number | undefined {
+  const argument = directives.get(name);
+  if (argument === undefined) return undefined;
+  return typeof argument === 'string' && /^\d+$/.test(argument) ? Math.min(Number(argument), MAX_DELTA_SECONDS) : 0;
+}
+
+/** Field names that a qualified `no-cache` or `private` lists (RFC 9111, 5.2.2); empty when it is absent or unqualified. */
+export function qualifiedFields(directives: Directives, name: string): string[] {
+  const argument = directives.get(name);
+  if (typeof argument !== 'string') return [];
+  return splitList(argument.toLowerCase());
+}

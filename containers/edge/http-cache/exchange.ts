@@ -1,0 +1,42 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { canonicalPath, type RoutePolicy } from '../../../lib/core/cache-policy';
+import { ServiceError } from '../errors';
+import { type Directives, requestDirectives } from './cache-control';
+
+/** One request on its way through the cache. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Path and query as the client spelled them. */
+  readonly target: string;
+  /** Cache key: the path in canonical spelling, and the query. */
+  readonly key: string;
+  readonly policy: RoutePolicy | undefined;
+  readonly directives: Directives;
+  /** Called just before the answer is written. */
+  readonly onAnswer: () => void;
+}
+
+/** Reads what the cache needs of a request. Throws a ServiceError when its target is not a path. */
+export function openExchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  policyOf: (path: string) => RoutePolicy | undefined,
+  onAnswer: () => void,
+): Exchange {
+  const target = request.url ?? '';
+  // Only a path: an absolute URL in the request line must not choose another origin.
+  if (!target.startsWith('/')) throw new ServiceError('invalid_request', 'the request target must be a path');
+  const queryAt = target.indexOf('?');
+  const path = canonicalPath(queryAt === -1 ? target : target.slice(0, queryAt));
+  const key = queryAt === -1 ? path : path + target.slice(queryAt);
+  return {
+    request,
+    response,
+    target,
+    key,
+    policy: policyOf(path),
+    directives: requestDirectives(request.headers),
+    onAnswer,
+  };
+}

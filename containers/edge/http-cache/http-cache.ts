@@ -1,0 +1,290 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type RoutePolicy, routeMatcher } from '../../../lib/core/cache-policy';
+import type { BodyStore } from '../cache/body-store';
+import type { EdgeCache, FillTicket, StoredTier } from '../cache/types';
+import { ServiceError } from '../errors';
+import type { CacheLevel } from '../metrics';
+import { type Answer, releaseBody, sendAnswer } from './answer';
+import { type ForwardReason, forwardStatus, hitStatus } from './cache-status';
+import { CONDITIONAL_FIELDS } from './conditional';
+import { type Exchange, openExchange } from './exchange';
+import type { Fields } from './fields';
+import { type Arrival, type FillContext, type FillRequest, fillFromOrigin, openStored, stored } from './fill';
+import { Forwarder } from './forward';
+import { endToEnd, type OriginClient, viaField } from './origin-client';
+import { partAnswer } from './part';
+import { RecentKeys } from './recent-keys';
+import { judge, mayAnswerInstead } from './reuse';
+import { ageOf, decodeStored, type ResponseHead } from './stored-response';
+import { variantOf } from './vary';
+
+/** What the HTTP cache is made of. */
+export interface HttpCacheParts {
+  readonly cache: EdgeCache;
+  /** Keeps large bodies; without it they are passed on. */
+  readonly bodies: BodyStore | undefined;
+  readonly origin: OriginClient;
+  readonly policies: readonly RoutePolicy[];
+  /** Wall-clock time, ms since 1970. */
+  readonly clock?: () => number;
+}
+
+/** A stored response that a request selects. */
+interface Selected {
+  readonly head: ResponseHead;
+  readonly inlineBody: Buffer;
+  readonly tier: StoredTier;
+}
+
+/** What is stored under a request's key. */
+interface Selection {
+  readonly selected: Selected | undefined;
+  /** Key by which concurrent fills are one. */
+  readonly flightKey: string;
+  readonly missReason: ForwardReason;
+}
+
+/** How long a key whose response could not be shared is remembered, ms. */
+const UNSHARED_MS = 60_000;
+
+interface Flight {
+  readonly ticket: FillTicket;
+  readonly leader: Fields;
+  readonly arrival: Promise<Arrival>;
+}
+
+/** A shared HTTP cache in front of one origin, by RFC 9111, over the tiers of the edge cache. */
+export class HttpCache {
+  readonly #cache: EdgeCache;
+  readonly #context: FillContext;
+  readonly #forwarder: Forwarder;
+  readonly #clock: () => number;
+  readonly #policyOf: (path: string) => RoutePolicy | undefined;
+  readonly #flights = new Map<string, Flight>();
+  /** Keys whose responses were nobody else's: waiting for one another would only make their requests slow. */
+  readonly #unshared: RecentKeys<true>;
+  /** Keys whose origin did not answer just now, with the error; by the route's negative caching only. */
+  readonly #failures: RecentKeys<ServiceError>;
+
+  constructor({ cache, bodies, origin, policies, clock = Date.now }: HttpCacheParts) {
+    this.#cache = cache;
+    this.#context = { origin, bodies, clock };
+    this.#clock = clock;
+    this.#policyOf = routeMatcher(policies);
+    this.#unshared = new RecentKeys(clock);
+    this.#failures = new RecentKeys(clock);
+    this.#forwarder = new Forwarder(cache, this.#context);
+  }
+
+  /**
+   * Answers a request from the cache or the origin, and says which level it was. Rejects with a ServiceError, before
+   * anything has been sent, when neither can answer. `onAnswer` is called just before it writes to `response`.
+   */
+  async handle(request: IncomingMessage, response: ServerResponse, onAnswer: () => void): Promise<CacheLevel> {
+    const exchange = openExchange(request, response, this.#policyOf, onAnswer);
+    const { directives, policy } = exchange;
+    if (request.method !== 'GET' && request.method !== 'HEAD') return this.#forwarder.passMethod(exchange);
+    if (policy?.cache === false || directives.has('no-store')) return this.#forwarder.pass(exchange, 'bypass');
+
+    // Before the look-up: an invalidation from now on makes whatever the origin confirms or sends too old to store.
+    const ticket = this.#cache.beginFill(exchange.key);
+    const selection = await this.#select(exchange);
+    const { selected } = selection;
+    const verdict = selected && judge(selected.head, directives, this.#clock());
+    if (selected && (verdict === 'reuse' || verdict === 'reuse-and-refresh')) {
+      if (verdict === 'reuse-and-refresh') this.#refresh(exchange, selection, ticket);
+      if (await this.#answerStored(exchange, selected, verdict === 'reuse' ? undefined : 'revalidating')) {
+        return selected.tier;
+      }
+    }
+    this.#cache.recordMiss();
+    if (directives.has('only-if-cached')) {
+      throw new ServiceError('not_stored', 'only-if-cached: there is no stored response to this request');
+    }
+    if (request.method === 'HEAD') return this.#forwarder.passHead(exchange, selected, ticket);
+    if ((!selected || selected.head.part) && request.headers.range !== undefined)
+      return this.#forwarder.passRange(exchange, ticket);
+    return this.#fetch(exchange, selection, ticket);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#flights.values()].map(({ arrival }) => arrival));
+    await this.#context.origin.close();
+  }
+
+  /** Finds the response that the request selects. */
+  async #select({ key, request }: Exchange): Promise<Selection> {
+    const found = await this.#cache.find(key);
+    const item = found && decodeStored(found.entry);
+    if (!found || !item) return { selected: undefined, flightKey: key, missReason: 'uri-miss' };
+    if (item.kind === 'response') {
+      return { selected: { ...item, tier: found.tier }, flightKey: key, missReason: 'stale' };
+    }
+    const variant = `${key}\n${variantOf(item.names, request.headers)}`;
+    const foundVariant = await this.#cache.find(variant);
+    const variantItem = foundVariant && decodeStored(foundVariant.entry);
+    if (!foundVariant || variantItem?.kind !== 'response') {
+      return { selected: undefined, flightKey: variant, missReason: 'vary-miss' };
+    }
+    return { selected: { ...variantItem, tier: foundVariant.tier }, flightKey: variant, missReason: 'stale' };
+  }
+
+  /** False when its body cannot be had any more, or it is a part that the request does not ask for. */
+  async #answerStored(
+    exchange: Exchange,
+    { head, inlineBody, tier }: Selected,
+    stale?: 'revalidating' | 'error',
+  ): Promise<boolean> {
+    const now = this.#clock();
+    const cacheStatus = hitStatus(head, tier, now, stale);
+    const ageSeconds = Math.floor(ageOf(head, now));
+    if (head.part) {
+      const answer = partAnswer(exchange.request, head, inlineBody, { cacheStatus, ageSeconds });
+      if (!answer) return false;
+      this.#cache.recordHit(tier, stale !== undefined);
+      await sendAnswer(exchange, answer);
+      return true;
+    }
+    const body = await openStored(this.#context.bodies, head, inlineBody);
+    if (!body) return false;
+    this.#cache.recordHit(tier, stale !== undefined);
+    const answer: Answer = { ...head, body, ageSeconds, cacheStatus, evaluates: true };
+    await sendAnswer(exchange, answer);
+    return true;
+  }
+
+  /** Answers from the origin, sharing its response with everybody who asks for the same meanwhile. */
+  async #fetch(exchange: Exchange, selection: Selection, ticket: FillTicket): Promise<CacheLevel> {
+    const { flightKey, selected } = selection;
+    const running = this.#unshared.get(flightKey) ? undefined : this.#flights.get(flightKey);
+    try {
+      const failure = this.#failures.get(flightKey);
+      if (failure) throw failure;
+      if (running?.ticket.isCurrent()) {
+        const arrival = await running.arrival;
+        const level = await this.#answerArrival(exchange, selection, arrival, running.leader);
+        if (level) return level;
+        if (arrival.kind === 'private') this.#unshared.set(flightKey, true, UNSHARED_MS);
+      }
+      const own = this.#fill(exchange, selection, ticket);
+      const arrival = await own.arrival;
+      const level = await this.#answerArrival(exchange, selection, arrival);
+      if (level) return level;
+      throw new ServiceError('origin_unreachable', 'the origin broke off its answer');
+    } catch (error) {
+      const isOriginAway = error instanceof ServiceError && error.status >= 500;
+      const { negativeTtlSeconds = 0 } = exchange.policy ?? {};
+      if (isOriginAway && negativeTtlSeconds > 0 && !this.#failures.get(flightKey)) {
+        this.#failures.set(flightKey, error, negativeTtlSeconds * 1000);
+      }
+      const mayServe = isOriginAway && selected && mayAnswerInstead(selected.head, this.#clock());
+      if (!mayServe || exchange.response.headersSent) throw error;
+      if (!(await this.#answerStored(exchange, selected, 'error'))) throw error;
+      return selected.tier;
+    }
+  }
+
+  /** Sends what arrived. `undefined` when this request may not have it, or cannot any more. */
+  async #answerArrival(
+    exchange: Exchange,
+    { selected, missReason }: Selection,
+    arrival: Arrival,
+    leader?: Fields,
+  ): Promise<CacheLevel | undefined> {
+    const { request } = exchange;
+    const collapsed = leader !== undefined;
+    if (arrival.kind === 'origin-error') {
+      const mayServe = selected && mayAnswerInstead(selected.head, this.#clock());
+      return mayServe && (await this.#answerStored(exchange, selected, 'error')) ? selected.tier : undefined;
+    }
+    if (arrival.kind === 'private') {
+      if (collapsed) return undefined;
+      await this.#forwarder.send(exchange, arrival.response, missReason);
+      return 'origin';
+    }
+    const isSame = !leader || arrival.variantOf(leader) === arrival.variantOf(request.headers);
+    if (collapsed && !(arrival.shareable && isSame)) return undefined;
+    const body = await arrival.open();
+    if (!body) return undefined;
+    const { head, originStatus } = arrival;
+    const age = Math.floor(ageOf(head, this.#clock()));
+    const cacheStatus = forwardStatus(missReason, originStatus, { stored: true, collapsed });
+    const ageSeconds = age > 0 || head.headers.age !== undefined || collapsed ? age : undefined;
+    await sendAnswer(exchange, { ...head, body, cacheStatus, ageSeconds, evaluates: true });
+    return 'origin';
+  }
+
+  /** Asks the origin, on behalf of everybody who joins until the response is stored. */
+  #fill(exchange: Exchange, { selected, flightKey }: Selection, ticket: FillTicket, inBackground = false): Flight {
+    const { request, response, target, policy } = exchange;
+    const headers = { ...withoutConditions(endToEnd(request.headers)), via: viaField(request) };
+    const onInterim = (status: number, fields: Fields) => sendInterim(response, status, fields);
+    const arrival = this.#arrive(exchange, {
+      target,
+      headers,
+      authorized: request.headers.authorization !== undefined,
+      policy,
+      candidate: selected?.head.part ? undefined : selected,
+      ticket,
+      ...(inBackground ? {} : { onInterim }),
+    });
+    const flight: Flight = { ticket, leader: request.headers, arrival };
+    this.#flights.set(flightKey, flight);
+    const leave = () => {
+      if (this.#flights.get(flightKey) === flight) this.#flights.delete(flightKey);
+    };
+    arrival.then((arrived) => (arrived.kind === 'stored' ? arrived.done.finally(leave) : leave()), leave);
+    return flight;
+  }
+
+  /** The origin's answer, or that of another task of the region which is asking it already. */
+  async #arrive(exchange: Exchange, request: FillRequest): Promise<Arrival> {
+    const { key, policy } = exchange;
+    if (policy?.oncePerRegion !== true) return fillFromOrigin(this.#context, request);
+    if (await this.#cache.joinRegionalFill(key)) {
+      const { selected } = await this.#select(exchange);
+      if (selected && !selected.head.part && judge(selected.head, exchange.directives, this.#clock()) === 'reuse') {
+        const { head, inlineBody } = selected;
+        const open = () => openStored(this.#context.bodies, head, inlineBody);
+        return stored(this.#context, request, head.status, head, open, Promise.resolve());
+      }
+    }
+    const giveLeaseBack = () => this.#cache.abandonRegionalFill(key);
+    try {
+      const arrival = await fillFromOrigin(this.#context, request);
+      if (arrival.kind === 'stored') void arrival.done.then(giveLeaseBack);
+      else giveLeaseBack();
+      return arrival;
+    } catch (error) {
+      giveLeaseBack();
+      throw error;
+    }
+  }
+
+  /** Refreshes a stale response behind the client's back; once at a time. */
+  #refresh(exchange: Exchange, selection: Selection, ticket: FillTicket): void {
+    if (this.#flights.get(selection.flightKey)?.ticket.isCurrent()) return;
+    this.#fill(exchange, selection, ticket, true).arrival.then(
+      async (arrived) => {
+        if (arrived.kind === 'private') await arrived.response.body.dump();
+        // Nobody reads what this fill brings, so nothing must wait for a reader.
+        const body = arrived.kind === 'stored' ? await arrived.open() : undefined;
+        if (body) releaseBody(body);
+      },
+      () => undefined,
+    );
+  }
+}
+
+function withoutConditions(headers: Fields): Fields {
+  const { range: _range, ...rest } = headers;
+  const kept: Record<string, string | readonly string[] | undefined> = rest;
+  for (const name of CONDITIONAL_FIELDS) delete kept[name];
+  return kept;
+}
+
+function sendInterim(response: ServerResponse, status: number, headers: Fields): void {
+  if (response.headersSent || response.destroyed) return;
+  if (status === 102) response.writeProcessing();
+  if (status === 103) response.writeEarlyHints(Object.fromEntries(Object.entries(headers)) as Record<string, string>);
+}
