@@ -72,7 +72,7 @@ describe('predictionKey', () => {
     expect(ranker([row([1])], [])).not.toBe(ranker([row([1])]));
   });
 
-  it('takes -0 for 0 and every NaN for one, in FP32 and FP64 only', () => {
+  it('takes -0 for 0 and every NaN for one, in floating-point datatypes only', () => {
     const bits = (pattern: number): Uint8Array => {
       const bytes = Buffer.alloc(4);
       bytes.writeUInt32LE(pattern);
