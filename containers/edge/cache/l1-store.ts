@@ -1,128 +1,161 @@
 import { randomBytes } from 'node:crypto';
-import { createClient, RESP_TYPES } from 'redis';
 import type { Logger } from '../control/types';
+import { Attempts } from './attempts';
 import { Breaker } from './breaker';
 import { decodeEntry, EntryFormatError, encodeEntry } from './entry-codec';
-import {
-  ENTRY_KEY_PREFIX,
-  entryKey,
-  leaseKey,
-  RELEASE_LEASE,
-  SET_UNDER_LEASE,
-  STAMP_BYTES,
-  withStamp,
-} from './l1-scripts';
-import { redisOptions, withinDeadline } from './redis-connection';
+import { L1Link } from './l1-link';
+import { ENTRY_KEY_PREFIX, entryKey, leaseKey, STAMP_BYTES, withStamp } from './l1-scripts';
+import type { RedisAccess } from './redis-connection';
 import { type CacheEntry, retainedUntil, type SharedStore } from './types';
 
-/** Unanswered commands beyond this are refused at once. */
-const MAX_QUEUED_COMMANDS = 10_000;
-const CLEAR_BATCH = 1_000;
-
-/** Settings of the L1 tier that tests shorten. */
-export interface L1Options {
-  /** How long an answer is waited for, ms; computing a prediction is often quicker than waiting longer. */
+/** Settings of the L1 tier. Durations, which tests shorten, in ms. */
+export interface L1Options extends RedisAccess {
+  /** How long an answer is waited for; computing a prediction is often quicker than waiting longer. */
   readonly deadlineMs?: number;
   /** Failures in a row after which Redis is left alone for `retryMs`. */
   readonly failuresToOpen?: number;
   readonly retryMs?: number;
+  /** A connection that has owed an answer for this long is replaced. */
+  readonly hungMs?: number;
 }
 
 /** Tier `l1`. */
 export interface L1Store extends SharedStore {
-  /** False while there is no connection or the circuit is open: every key is a miss. */
+  /** False while there is no connection, the circuit is open or Redis refuses writes. */
   healthy(): boolean;
 }
 
 /**
  * Tier `l1`: the region's Valkey or Redis. Connects in the background and by itself again; while there is no connection
  * or the circuit is open, every key is a miss. `get` and `set` throw when Redis refuses or does not answer in time.
+ * Throws when the URL is none.
  */
 export function createL1Store(url: string, log: Logger, options: L1Options = {}): L1Store {
-  const { deadlineMs = 50, failuresToOpen = 5, retryMs = 1_000 } = options;
-  const breaker = new Breaker(failuresToOpen, retryMs);
-  const client = createClient({
-    ...redisOptions(url),
-    scripts: { setUnderLease: SET_UNDER_LEASE, releaseLease: RELEASE_LEASE },
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: MAX_QUEUED_COMMANDS,
-    // The client's own timeout makes an AbortSignal for every command, six times the cost of the command itself.
-    commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
-    socket: { reconnectStrategy: (retries) => Math.min(2_000, 50 * 2 ** retries) * (0.5 + Math.random() / 2) },
-  });
-  let saidLost = false;
-  client.on('error', (error: Error) => {
-    if (!saidLost) log.warn({ err: error }, 'L1 cache lost; going on without it until it is back');
-    saidLost = true;
-  });
-  client.on('ready', () => {
-    if (saidLost) log.info({}, 'L1 cache is back');
-    saidLost = false;
-  });
-  // Connecting goes on by itself; the promise only rejects when the client is destroyed meanwhile.
-  const connecting = client.connect().catch(() => undefined);
+  return new RedisStore(url, log, options);
+}
 
-  const isUsable = (): boolean => client.isReady && breaker.allows();
-  const guarded = <T>(command: Promise<T>): Promise<T> => breaker.watch(withinDeadline('L1', command, deadlineMs));
+const SCAN_COUNT = 1_000;
+/** Redis answered, but takes no writes now: memory full, disk full, a replica, too few replicas. */
+const WRITES_REFUSED = /^(OOM|MISCONF|READONLY|NOREPLICAS)\b/;
 
-  return {
-    tier: 'l1',
+class RedisStore implements L1Store {
+  readonly tier = 'l1';
+  readonly #link: L1Link;
+  readonly #breaker: Breaker;
+  readonly #attempts: Attempts;
+  readonly #retryMs: number;
+  #refusesWrites = false;
+  #writeAgainAt = 0;
 
-    async get(key) {
-      if (!isUsable()) return undefined;
-      const bytes = await guarded(client.get(entryKey(key)));
-      if (bytes === null) return undefined;
-      const entry = readable(bytes.subarray(STAMP_BYTES));
-      return entry?.key === key ? entry : undefined;
-    },
+  constructor(url: string, log: Logger, options: L1Options) {
+    const { deadlineMs = 50, failuresToOpen = 5, retryMs = 1_000, hungMs = 2_000 } = options;
+    this.#retryMs = retryMs;
+    this.#breaker = new Breaker(failuresToOpen, retryMs);
+    this.#link = new L1Link(url, log, { ...options, hungMs });
+    this.#attempts = new Attempts({
+      who: 'L1',
+      deadlineMs,
+      hungMs: Math.max(hungMs, deadlineMs),
+      onSuccess: () => this.#breaker.succeeded(),
+      onFailure: (error) => this.#failed(error),
+      onHung: () => this.#link.replace(new Error('L1 owes an answer for too long')),
+    });
+  }
 
-    async set(entry) {
-      const lifetimeMs = remainingLifetimeMs(entry);
-      if (lifetimeMs <= 0 || !isUsable()) return;
-      await guarded(
-        client.set(entryKey(entry.key), withStamp(entry, encodeEntry(entry)), {
-          expiration: { type: 'PX', value: lifetimeMs },
-        }),
-      );
-    },
+  async get(key: string): Promise<CacheEntry | undefined> {
+    if (!this.#isUsable()) return undefined;
+    const value = await this.#attempts.run(this.#link.commands.get(entryKey(key)));
+    if (value === null) return undefined;
+    const entry = readable(value.subarray(STAMP_BYTES));
+    return entry?.key === key ? entry : undefined;
+  }
 
-    async lease(key, ttlMs) {
-      if (!isUsable()) throw new Error('L1 gives no leases now: it has no connection, or failed just before');
-      const token = randomBytes(12).toString('base64url');
-      const reply = await guarded(
-        client.set(leaseKey(key), token, { condition: 'NX', expiration: { type: 'PX', value: Math.ceil(ttlMs) } }),
-      );
-      return reply === null ? undefined : token;
-    },
+  /**
+   * Plain SET, although it may replace an entry with a newer stamp: under the stamp rule the older entry is either still
+   * valid or a miss, so that only work is lost. The script that compares them costs Redis more than twice as much.
+   */
+  async set(entry: CacheEntry): Promise<void> {
+    const lifetimeMs = remainingLifetimeMs(entry);
+    if (lifetimeMs === 0) return;
+    const value = withStamp(entry, encodeEntry(entry));
+    if (!this.#mayWrite()) return;
+    const expiration = { type: 'PX', value: lifetimeMs } as const;
+    await this.#attempts.run(this.#link.commands.set(entryKey(entry.key), value, { expiration }));
+    this.#refusesWrites = false;
+  }
 
-    async setUnderLease(entry, token) {
-      if (!isUsable()) return;
-      const value = withStamp(entry, encodeEntry(entry));
-      await guarded(client.setUnderLease(entry.key, token, value, remainingLifetimeMs(entry)));
-    },
+  async lease(key: string, ttlMs: number): Promise<string | undefined> {
+    if (!this.#mayWrite()) throw new Error('L1 gives no leases now: it has no connection, or failed just before');
+    const token = randomBytes(12).toString('base64url');
+    const expiration = { type: 'PX', value: Math.ceil(ttlMs) } as const;
+    const reply = await this.#attempts.run(
+      this.#link.commands.set(leaseKey(key), token, { condition: 'NX', expiration }),
+    );
+    return reply === null ? undefined : token;
+  }
 
-    async release(key, token) {
-      if (isUsable()) await guarded(client.releaseLease(key, token));
-    },
+  async setUnderLease(entry: CacheEntry, token: string): Promise<void> {
+    const value = withStamp(entry, encodeEntry(entry));
+    if (!this.#isUsable()) return;
+    const { commands } = this.#link;
+    await this.#attempts.run(commands.setUnderLease(entry.key, token, value, remainingLifetimeMs(entry)));
+    this.#refusesWrites = false;
+  }
 
-    healthy: () => client.isReady && !breaker.isOpen(),
+  async release(key: string, token: string): Promise<void> {
+    if (this.#isUsable()) await this.#attempts.run(this.#link.commands.releaseLease(key, token));
+  }
 
-    async delete(key) {
-      if (isUsable()) await guarded(client.unlink(entryKey(key)));
-    },
+  async delete(key: string): Promise<void> {
+    if (this.#isUsable()) await this.#attempts.run(this.#link.commands.unlink(entryKey(key)));
+  }
 
-    async clear() {
-      if (!client.isReady) return;
-      for await (const keys of client.scanIterator({ MATCH: `${ENTRY_KEY_PREFIX}*`, COUNT: CLEAR_BATCH })) {
-        if (keys.length > 0) await client.unlink(keys);
-      }
-    },
+  async clear(): Promise<void> {
+    if (!this.#link.isReady) return;
+    for (const node of await this.#link.primaries()) {
+      let cursor = '0';
+      do {
+        const page = await this.#attempts.run(node.scan(cursor, { MATCH: `${ENTRY_KEY_PREFIX}*`, COUNT: SCAN_COUNT }));
+        // One by one, for a cluster takes no command with keys of several slots.
+        await Promise.all(page.keys.map((key) => this.#attempts.run(node.unlink(key))));
+        cursor = `${page.cursor}`;
+      } while (cursor !== '0');
+    }
+  }
 
-    async close() {
-      client.destroy();
-      await connecting;
-    },
-  };
+  healthy(): boolean {
+    return this.#link.isReady && !this.#breaker.isOpen() && !this.#refusesWrites;
+  }
+
+  async close(): Promise<void> {
+    this.#attempts.close();
+    this.#link.close();
+  }
+
+  /** To be followed by an attempt when true: it may be the one that decides whether the circuit closes. */
+  #isUsable(): boolean {
+    return this.#link.isReady && this.#breaker.allows();
+  }
+
+  #mayWrite(): boolean {
+    if (this.#refusesWrites && performance.now() < this.#writeAgainAt) return false;
+    return this.#isUsable();
+  }
+
+  #failed(error: unknown): void {
+    const message = error instanceof Error ? error.message : '';
+    if (!WRITES_REFUSED.test(message)) {
+      this.#breaker.failed();
+      return;
+    }
+    // It answered: reads are as good as ever.
+    this.#breaker.succeeded();
+    const mayReplace = performance.now() >= this.#writeAgainAt;
+    this.#refusesWrites = true;
+    this.#writeAgainAt = performance.now() + this.#retryMs;
+    // The primary has become a replica: the endpoint's name leads to another node by now.
+    if (message.startsWith('READONLY') && mayReplace) this.#link.replace(new Error(message));
+  }
 }
 
 /** Whole ms from now until nobody may be answered with the entry any more; 0 when that has passed. */

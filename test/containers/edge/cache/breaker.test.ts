@@ -3,30 +3,57 @@ import { Breaker } from '../../../../containers/edge/cache/breaker';
 describe('Breaker', () => {
   let now = 0;
   const make = () => new Breaker(3, 1_000, () => now);
-  const fail = (breaker: Breaker) => expect(breaker.watch(Promise.reject(new Error('down')))).rejects.toThrow('down');
+  const fail = (breaker: Breaker, times: number) => {
+    for (let i = 0; i < times; i++) breaker.failed();
+  };
 
-  it('opens after failures in a row, and not before', async () => {
+  it('opens after failures in a row, and not before', () => {
     const breaker = make();
-    await fail(breaker);
-    await fail(breaker);
-    await breaker.watch(Promise.resolve());
-    await fail(breaker);
-    await fail(breaker);
-    expect(breaker.allows()).toBe(true);
-    await fail(breaker);
-    expect(breaker.allows()).toBe(false);
+    fail(breaker, 2);
+    breaker.succeeded();
+    fail(breaker, 2);
+    expect([breaker.allows(), breaker.isOpen()]).toEqual([true, false]);
+    fail(breaker, 1);
+    expect([breaker.allows(), breaker.isOpen()]).toEqual([false, true]);
   });
 
-  it('lets one attempt through after the pause, and its outcome decides', async () => {
+  it('lets one attempt through after the pause, and its outcome decides', () => {
     const breaker = make();
-    for (let i = 0; i < 3; i++) await fail(breaker);
-    now += 1_000;
+    fail(breaker, 3);
+    now += 999;
+    expect(breaker.allows()).toBe(false);
+    now += 1;
     expect([breaker.allows(), breaker.allows()]).toEqual([true, false]);
-    await fail(breaker);
+    fail(breaker, 1);
     expect(breaker.allows()).toBe(false);
     now += 1_000;
-    expect(breaker.allows()).toBe(true);
-    await expect(breaker.watch(Promise.resolve('up'))).resolves.toBe('up');
-    expect([breaker.allows(), breaker.allows()]).toEqual([true, true]);
+    expect([breaker.allows(), breaker.isOpen()]).toEqual([true, true]);
+    breaker.succeeded();
+    expect([breaker.allows(), breaker.allows(), breaker.isOpen()]).toEqual([true, true, false]);
+  });
+
+  it('opens when too large a share fails although none fail in a row', () => {
+    const breaker = make();
+    let attempts = 0;
+    while (!breaker.isOpen() && attempts < 200) {
+      attempts += 1;
+      if (attempts % 2 === 0) breaker.failed();
+      else breaker.succeeded();
+    }
+    expect(attempts).toBeLessThan(200);
+    now += 1_000;
+    breaker.allows();
+    breaker.succeeded();
+    fail(breaker, 2);
+    expect(breaker.isOpen()).toBe(false);
+  });
+
+  it('stays closed while one in five fails', () => {
+    const breaker = make();
+    for (let i = 0; i < 1_000; i++) {
+      if (i % 5 === 0) breaker.failed();
+      else breaker.succeeded();
+    }
+    expect(breaker.isOpen()).toBe(false);
   });
 });
