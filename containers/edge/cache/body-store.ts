@@ -42,8 +42,9 @@ export interface BodyWriter {
   /** Gives up; readers of the growing body get an error. */
   abort(reason: Error): Promise<void>;
   /**
-   * Reads the growing body from `start` as it is written, until committed (or through `endExclusive`); any number of
-   * readers, each at its own pace; a destroyed reader affects nobody else.
+   * Reads the growing body from `start` as it is written, until committed (or through `endExclusive`), and the finished
+   * one after that; any number of readers, each at its own pace; a destroyed reader affects nobody else. When the body
+   * fails, readers get what was written before they get the error.
    */
   read(start?: number, endExclusive?: number): Readable;
 }

@@ -91,6 +91,7 @@ export class FileBodyStore implements BodyStore {
         giveBackRoom();
         await this.#removeFile(path);
       },
+      open: (id) => this.open(id),
     });
     this.#growing.add(body);
     return body;

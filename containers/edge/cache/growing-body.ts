@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { BlockSums, writeFully } from './body-file';
-import type { BodyWriter } from './body-store';
+import type { BodyWriter, StoredBody } from './body-store';
 import { checkRange, PulledStream, SharedFile } from './pulled-stream';
 
 /** What a reader of a growing body takes from the disk at once. */
@@ -18,6 +18,8 @@ export interface GrowingBodyHost {
   keep(id: string, bytes: number): Promise<void>;
   /** The file is not wanted. */
   discard(): Promise<void>;
+  /** Opens the body once it has been kept. */
+  open(id: string): Promise<StoredBody | undefined>;
 }
 
 /** A body that is written once, front to back, and read meanwhile. */
@@ -30,6 +32,7 @@ export class GrowingBody implements BodyWriter {
   #bytes = 0;
   #state: 'growing' | 'whole' | 'failed' = 'growing';
   #failure: unknown;
+  #id: string | undefined;
   #work: Promise<unknown> = Promise.resolve();
   #waiting: (() => void)[] = [];
 
@@ -61,6 +64,7 @@ export class GrowingBody implements BodyWriter {
       await this.#host.write(trailer.length, () => writeFully(this.#shared.file, trailer, this.#bytes));
       await this.#host.keep(id, this.#bytes);
       this.#state = 'whole';
+      this.#id = id;
       this.#wake();
       await this.#shared.release();
       return id;
@@ -73,12 +77,8 @@ export class GrowingBody implements BodyWriter {
 
   read(start = 0, endExclusive = Number.POSITIVE_INFINITY): Readable {
     checkRange(start, endExclusive);
-    // Once whole the file handle may be closed; the body is then the store's to give.
-    if (this.#state !== 'growing')
-      return new PulledStream(
-        () => Promise.reject(this.#notGrowing()),
-        () => undefined,
-      );
+    if (this.#id !== undefined) return this.#readKept(this.#id, start, endExclusive);
+    if (this.#state === 'failed') return failedStream(this.#failure);
     let position = start;
     let ended = false;
     const next = async (): Promise<Buffer | undefined> => {
@@ -101,6 +101,24 @@ export class GrowingBody implements BodyWriter {
     return new PulledStream(next, () => {
       ended = true;
       void this.#shared.release();
+    });
+  }
+
+  #readKept(id: string, start: number, endExclusive: number): Readable {
+    let body: StoredBody | undefined;
+    let chunks: AsyncIterator<Buffer> | undefined;
+    const next = async (): Promise<Buffer | undefined> => {
+      if (!chunks) {
+        body = await this.#host.open(id);
+        if (!body) throw new Error(`body ${id} is not in the store any more`);
+        chunks = body.read(start, endExclusive)[Symbol.asyncIterator]();
+      }
+      const { value, done } = await chunks.next();
+      return done ? undefined : value;
+    };
+    return new PulledStream(next, () => {
+      void chunks?.return?.();
+      void body?.close();
     });
   }
 
@@ -132,4 +150,11 @@ export class GrowingBody implements BodyWriter {
     this.#waiting = [];
     for (const resume of waiting) resume();
   }
+}
+
+function failedStream(reason: unknown): Readable {
+  return new PulledStream(
+    () => Promise.reject(reason),
+    () => undefined,
+  );
 }

@@ -1,14 +1,17 @@
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 
-/** A stream that asks for its next chunk when somebody wants it, and for one at a time. */
+/**
+ * A stream that asks for its next chunk only when the one before has been taken: it holds one chunk at most, and an error
+ * reaches nobody before the bytes that came before it.
+ */
 export class PulledStream extends Readable {
   readonly #next: () => Promise<Buffer | undefined>;
   readonly #release: () => void;
 
   /** `next` gives `undefined` at the end; `release` is called once, whichever way the stream ends. */
   constructor(next: () => Promise<Buffer | undefined>, release: () => void) {
-    super();
+    super({ highWaterMark: 1 });
     this.#next = next;
     this.#release = release;
   }

@@ -92,6 +92,31 @@ describe('the body store', () => {
     expect((await late).equals(content.subarray(300_000))).toBe(true);
   });
 
+  it('goes on reading for whoever comes after the commit', async () => {
+    const store = await open();
+    const content = randomBytes(MIB);
+    const writer = await store.create();
+    await writer.write(content);
+    await writer.commit();
+    expect((await buffer(writer.read(10, 700_000))).equals(content.subarray(10, 700_000))).toBe(true);
+  });
+
+  it('gives readers everything that was written before it tells them that the body failed', async () => {
+    const store = await open();
+    const content = randomBytes(200_001);
+    const writer = await store.create();
+    await writer.write(content);
+    const reader = writer.read();
+    await writer.abort(new Error('the origin hung up'));
+    const got: Buffer[] = [];
+    await expect(
+      (async () => {
+        for await (const chunk of reader) got.push(chunk);
+      })(),
+    ).rejects.toThrow('the origin hung up');
+    expect(Buffer.concat(got).equals(content)).toBe(true);
+  });
+
   it('fails the readers of a body that is given up, and leaves no file', async () => {
     const store = await open();
     const writer = await store.create();
