@@ -3,16 +3,22 @@ import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { type OpenEdgeCache, openEdgeCache } from './cache';
+import { type BodyStore, openBodyStore } from './cache/body-store';
 import type { EdgeConfig } from './config';
 import { ChannelFollower } from './control/channel-follower';
 import { ControlHandler } from './control/control-handler';
 import { messageOf } from './errors';
 import { createApp } from './http/app';
+import { HttpCache } from './http-cache/http-cache';
+import { OriginClient } from './http-cache/origin-client';
 import { BucketSource } from './inference/bucket-source';
 import { FolderSource } from './inference/folder-source';
 import { ModelRepository } from './inference/model-repository';
 import { Predictor } from './inference/predictor';
 import { createMetrics, type Metrics } from './metrics';
+
+/** Share of the disk tier's bytes that large bodies may fill; the rest is the log of entries. */
+const BODY_SHARE = 0.5;
 
 /** An edge task's service. */
 export interface EdgeService {
@@ -42,8 +48,9 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
   open = await openEdgeCache({
     memoryMaxBytes: config.memoryCacheMaxBytes,
     diskDir: config.diskCacheDir,
-    diskMaxBytes: config.diskCacheMaxBytes,
+    diskMaxBytes: config.diskCacheMaxBytes * (1 - BODY_SHARE),
     redisUrl: config.redisUrl,
+    redisAccess: config.redisAccess,
     taskId: config.taskId,
     region: config.region,
     report: () => ({ channels: supply.revisions(), models: supply.repository.report() }),
@@ -51,6 +58,16 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
     log,
   });
   const { cache } = open;
+  const bodies = await openBodies(config, log);
+  const httpCache =
+    config.originUrl === undefined
+      ? undefined
+      : new HttpCache({
+          cache,
+          bodies,
+          origin: new OriginClient(new URL(config.originUrl)),
+          policies: config.routePolicies,
+        });
   if (config.redisUrl === undefined) log.info('REDIS_URL is not set: no L1, and invalidations do not reach this task');
 
   const metrics = createMetrics(config.region, { stats: () => cache.stats() });
@@ -59,7 +76,7 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
     {
       region: config.region,
       defaultModel: config.defaultModel,
-      originUrl: config.originUrl,
+      httpCache,
       repository: supply.repository,
       predictor: new Predictor(cache),
       metrics,
@@ -78,9 +95,23 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
     async close() {
       await app.close();
       await supply.stop();
+      await httpCache?.close();
       await closeOpen();
+      await bodies?.close();
     },
   };
+}
+
+/** The store of large bodies, below the disk tier's directory; none where there is no disk tier or it cannot be used. */
+async function openBodies(config: EdgeConfig, log: FastifyBaseLogger): Promise<BodyStore | undefined> {
+  if (config.diskCacheDir === undefined) return undefined;
+  const directory = join(config.diskCacheDir, 'bodies');
+  try {
+    return await openBodyStore(directory, config.diskCacheMaxBytes * BODY_SHARE, log);
+  } catch (error) {
+    log.error({ err: error, directory }, 'large bodies cannot be kept; passing them on');
+    return undefined;
+  }
 }
 
 function createModelSupply(config: EdgeConfig, log: FastifyBaseLogger, onChange: () => void): ModelSupply {

@@ -120,7 +120,10 @@ async function sent(response: ServerResponse): Promise<void> {
 /** Lets go of a body, sent or not. */
 export function releaseBody(body: AnswerBody): void {
   if (body.kind === 'file') void body.file.close();
-  if (body.kind === 'stream') body.stream.destroy();
+  if (body.kind !== 'stream') return;
+  // A body let go of before its end says so by an error, which is no news.
+  body.stream.on('error', () => undefined);
+  body.stream.destroy();
 }
 
 function bodyLength(body: AnswerBody): number | undefined {

@@ -47,14 +47,23 @@ export function governingDirectives(fields: Fields): Governing {
   return { directives: parseCacheControl(linesOf(fields, 'cache-control')), targeted: false };
 }
 
+/** Directives whose argument is a number of seconds: an Integer in a targeted field. */
+const DELTA_DIRECTIVES: ReadonlySet<string> = new Set([
+  'max-age',
+  's-maxage',
+  'stale-if-error',
+  'stale-while-revalidate',
+]);
+
 /** A targeted field is a Dictionary (RFC 8941); one that does not parse is ignored whole, an unfit member by itself. */
 function targetedDirectives(value: string | undefined): Directives | undefined {
   if (value === undefined) return undefined;
   try {
     const directives = new Map<string, string | true>();
     for (const [name, [item]] of parseDictionary(value)) {
-      if (item === true) directives.set(name, true);
-      else if (typeof item === 'number' && Number.isInteger(item)) directives.set(name, String(item));
+      if (DELTA_DIRECTIVES.has(name)) {
+        if (typeof item === 'number' && Number.isInteger(item)) directives.set(name, String(item));
+      } else if (item === true) directives.set(name, true);
       else if (typeof item === 'string') directives.set(name, item);
     }
     return directives;

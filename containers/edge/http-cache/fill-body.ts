@@ -215,9 +215,18 @@ class BodyReader extends Readable {
     while (this.#wanted && !this.#file && !this.destroyed) {
       const next = this.#body.next(this.position);
       if (next === 'later') return;
-      if (next === 'end') return void this.push(null);
-      if (next instanceof Error) return void this.destroy(next);
-      if (next instanceof Readable) return this.#readFrom(next);
+      if (next === 'end') {
+        this.push(null);
+        return;
+      }
+      if (next instanceof Error) {
+        this.destroy(next);
+        return;
+      }
+      if (next instanceof Readable) {
+        this.#readFrom(next);
+        return;
+      }
       this.#take(next);
     }
   }

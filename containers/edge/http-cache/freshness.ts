@@ -35,6 +35,12 @@ export interface Received {
 
 /** Statuses that may be reused without explicit freshness (RFC 9110, 15.1); 206 is kept apart, as a part. */
 const HEURISTIC_STATUSES: ReadonlySet<number> = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501]);
+/** Statuses whose caching RFC 9110 defines. */
+const UNDERSTOOD_STATUSES: ReadonlySet<number> = new Set([
+  ...[200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 307, 308],
+  ...[400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426],
+  ...[500, 501, 502, 503, 504, 505],
+]);
 /** Statuses that a policy's negative caching covers. */
 const NEGATIVE_STATUSES: ReadonlySet<number> = new Set([404, 405, 410, 414, 501]);
 /** Errors during which a stale response is the better answer (RFC 5861, 4). */
@@ -60,12 +66,18 @@ export function isStorable(
 ): boolean {
   const { directives } = governing;
   if (response.status < 200 || response.status === 304) return false;
-  if (directives.has('no-store') || directives.get('private') === true) return false;
+  if (directives.get('private') === true || forbidsStoring(response.status, directives)) return false;
   if (tokensOf(response.headers, 'vary').includes('*')) return false;
   const opensToShared = ['public', 'must-revalidate', 's-maxage'].some((name) => directives.has(name));
   if (authorized && !opensToShared) return false;
   if (hasValidator(response.headers) || statedLifetime(response, governing) !== undefined) return true;
   return (defaultLifetime(response, defaults) ?? 0) > 0;
+}
+
+/** `must-understand` takes the place of `no-store` where the status is one we know (RFC 9111, 5.2.2.3). */
+function forbidsStoring(status: number, directives: Directives): boolean {
+  if (directives.has('must-understand')) return !UNDERSTOOD_STATUSES.has(status);
+  return directives.has('no-store');
 }
 
 /** Whether the response can be asked about again by `If-None-Match` or `If-Modified-Since`. */

@@ -209,7 +209,8 @@ export class HttpCache {
     const { head, originStatus } = arrival;
     const age = Math.floor(ageOf(head, this.#clock()));
     const cacheStatus = forwardStatus(missReason, originStatus, { stored: true, collapsed });
-    const ageSeconds = age > 0 || head.headers.age !== undefined || collapsed ? age : undefined;
+    // To whom the origin answers, its own `Age` still holds.
+    const ageSeconds = collapsed || (age > 0 && head.headers.age === undefined) ? age : undefined;
     await sendAnswer(exchange, { ...head, body, cacheStatus, ageSeconds, evaluates: true });
     return 'origin';
   }

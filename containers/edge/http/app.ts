@@ -40,7 +40,7 @@ export function createApp(
     registerOpenInferenceRoutes(scope, context);
   });
   registerOperationsRoutes(app, context);
-  registerPassThrough(app, context.originUrl);
+  registerPassThrough(app, context.httpCache);
   return app;
 }
 

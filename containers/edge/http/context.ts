@@ -1,3 +1,4 @@
+import type { HttpCache } from '../http-cache/http-cache';
 import type { ModelRepository } from '../inference/model-repository';
 import type { Predictor } from '../inference/predictor';
 import type { CacheLevel, Metrics } from '../metrics';
@@ -6,7 +7,8 @@ import type { CacheLevel, Metrics } from '../metrics';
 export interface HttpContext {
   readonly region: string;
   readonly defaultModel: string | undefined;
-  readonly originUrl: string | undefined;
+  /** The cache in front of the HTTP origin; absent without one. */
+  readonly httpCache: HttpCache | undefined;
   readonly repository: ModelRepository;
   readonly predictor: Predictor;
   readonly metrics: Metrics;
