@@ -14,6 +14,9 @@ const PARAMETERS = ['features', 'model', 'version'];
 /** Decimal numbers only: `Number()` alone would also take '', '0x10' and 'Infinity'. */
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
+/** A decimal's sign, digits before and after the point, and exponent. */
+const PARTS = /^([+-]?)(\d*)\.?(\d*)(?:e([+-]?\d{1,9}))?$/i;
+
 /** Decodes a form-encoded value (WHATWG URL, application/x-www-form-urlencoded); text with a broken escape stays as it is. */
 export function decodeFormValue(value: string): string {
   const spaced = value.replace(/\+/g, ' ');
@@ -30,15 +33,33 @@ function encode(text: string): string {
 }
 
 /**
- * The shortest spelling that reads back as the same double, which is all that the service takes from a feature. What is
- * not a finite decimal number stays as it is, for the service to refuse.
+ * One spelling of a decimal number, of exactly the same value. The text is rearranged and never read as a number: njs,
+ * the engine of CloudFront Functions, writes some doubles a digit off (0.30000000000000004 as 0.30000000000000007), and
+ * the service would compute with that. What is not a decimal number stays as it is, for the service to refuse.
  */
 function canonicalNumber(text: string): string {
   const trimmed = text.trim();
-  if (!DECIMAL.test(trimmed)) return text;
-  const value = Number(trimmed);
-  if (!Number.isFinite(value)) return text;
-  return String(value === 0 ? 0 : value);
+  const parts = DECIMAL.test(trimmed) ? PARTS.exec(trimmed) : null;
+  if (!parts) return text;
+  const whole = parts[2] || '';
+  const fraction = parts[3] || '';
+  const leading = (whole + fraction).replace(/^0+/, '');
+  const digits = leading.replace(/0+$/, '');
+  if (digits === '') return '0';
+  // The value is 0.digits x 10^point.
+  const point = leading.length - fraction.length + Number(parts[4] || 0);
+  return (parts[1] === '-' ? '-' : '') + spelled(digits, point);
+}
+
+/** As `String` spells a number with these digits, but for the plus sign of an exponent, which a query would escape. */
+function spelled(digits: string, point: number): string {
+  if (point > 21 || point <= -6) {
+    const rest = digits.slice(1);
+    return `${digits.charAt(0)}${rest && `.${rest}`}e${point - 1}`;
+  }
+  if (point <= 0) return `0.${'0'.repeat(-point)}${digits}`;
+  if (point >= digits.length) return digits + '0'.repeat(point - digits.length);
+  return `${digits.slice(0, point)}.${digits.slice(point)}`;
 }
 
 function canonicalValue(name: string, value: string): string {

@@ -1,55 +1,29 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import fc from 'fast-check';
 import { viewerRequestCode } from '../../lib/constructs/viewer-request-function';
+import { canonicalPredictionQuery, type QueryValues } from '../../lib/core/canonical-query';
+import { predictionQuery } from '../support/prediction-queries';
+import { type Field, type Fields, NJS_MISSING, runViewerRequests, type ViewerResult } from '../support/viewer-request';
 
-/**
- * The compiled function on njs, the engine that CloudFront Functions are built on. Debian packages it as `njs`.
- */
-const NJS_MISSING = spawnSync('njs', ['-v']).error !== undefined;
-
-/** The helper module, recording what the function asked of it. */
-const HELPERS = (store: Record<string, string>) => `
-var store = ${JSON.stringify(store)};
-globalThis.groups = [];
-export default {
-  kvs: function () {
-    return { get: function (key) {
-      return key in store ? Promise.resolve(store[key]) : Promise.reject(new Error('KeyNotFound'));
-    } };
-  },
-  createRequestOriginGroup: function (group) { globalThis.groups.push(group); },
-};
-`;
-
-interface Fields {
-  readonly [name: string]: { readonly value: string };
+function runFunction(request: object, store: Record<string, string> = {}) {
+  const { results, groups } = runViewerRequests([request], store);
+  const [result = {}] = results;
+  return { result, groups };
 }
 
-interface Outcome {
-  readonly result: { statusCode?: number; querystring?: Fields; headers?: Fields };
-  readonly groups: readonly { readonly originIds: readonly { readonly originId: string }[] }[];
+/** A query as the event carries it. */
+function fieldsOf(query: QueryValues): Fields {
+  const fields = Object.entries(query).map(([name, values]): [string, Field] => {
+    const [value = ''] = values;
+    return [name, values.length > 1 ? { value, multiValue: values.map((each) => ({ value: each })) } : { value }];
+  });
+  return Object.fromEntries(fields);
 }
 
-let directory: string;
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'mlcdn-njs-'));
-});
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
-function runFunction(request: object, store: Record<string, string> = {}): Outcome {
-  const code = viewerRequestCode({ defaultModel: 'ranker', originIds: ['edge', 'edge-failover'] });
-  writeFileSync(join(directory, 'cloudfront'), HELPERS(store));
-  writeFileSync(
-    join(directory, 'main.js'),
-    `${code}\nhandler({ request: ${JSON.stringify(request)} }).then(function (result) {
-      console.log(JSON.stringify({ result: result, groups: globalThis.groups }));
-    });`,
-  );
-  const { stdout, stderr } = spawnSync('njs', ['-p', directory, 'main.js'], { cwd: directory, encoding: 'utf8' });
-  if (!stdout.startsWith('{')) throw new Error(`njs: ${stdout}${stderr}`);
-  return JSON.parse(stdout) as Outcome;
+function valuesOf({ querystring = {} }: ViewerResult): [string, string[]][] {
+  return Object.entries(querystring).map(([name, { value, multiValue }]) => [
+    name,
+    multiValue ? multiValue.map((each) => each.value) : [value],
+  ]);
 }
 
 const get = (uri: string, querystring: Fields = {}, headers: Fields = {}) => ({
@@ -94,6 +68,18 @@ const get = (uri: string, querystring: Fields = {}, headers: Fields = {}) => ({
       expect(pinned.result.querystring?.version).toEqual({ value: '2' });
       expect(pinned.result.headers).toEqual({});
       expect(runFunction({ ...get('/predict'), method: 'POST' }).groups).toEqual([]);
+    });
+
+    test('spells every query as the canonical query of the tests does', () => {
+      const batches = fc.array(predictionQuery, { minLength: 100, maxLength: 200 });
+      fc.assert(
+        fc.property(batches, (queries) => {
+          const { results } = runViewerRequests(queries.map((query) => get('/predict', fieldsOf(query))));
+          const expected = queries.map((query) => Object.entries(canonicalPredictionQuery(query, 'ranker')));
+          expect(results.map(valuesOf)).toEqual(expected);
+        }),
+        { numRuns: 10, endOnFailure: true },
+      );
     });
 
     test.each(['/metrics', '/METRICS/', '/%6detrics', '//metrics'])('answers 404 to %s', (uri) => {

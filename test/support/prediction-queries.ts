@@ -12,12 +12,10 @@ function escaped(text: string): fc.Arbitrary<string> {
   return fc.tuple(...characters).map((parts) => parts.join(''));
 }
 
-/** Ways to write a finite number; each reads back as the same double. */
+/** Ways to write the decimal number that `String` gives for a double. */
 export function spellingOf(value: number): fc.Arbitrary<string> {
-  const magnitude = Math.abs(value);
-  const plain = String(magnitude);
-  const spellings = [plain, plain.toUpperCase(), magnitude.toExponential(), magnitude.toExponential(20), `00${plain}`];
-  if (magnitude < 1e21) spellings.push(magnitude.toPrecision(30));
+  const plain = String(Math.abs(value));
+  const spellings = [plain, plain.toUpperCase(), Math.abs(value).toExponential(), `00${plain}`];
   if (/^\d+$/.test(plain)) spellings.push(`${plain}.`, `${plain}.000`, `${plain}e0`, `${plain}0e-1`);
   if (/^0\.\d+$/.test(plain)) spellings.push(plain.slice(1), `${plain}00`);
   const signs = value < 0 ? ['-'] : value === 0 ? ['', '+', '-'] : ['', '+'];
