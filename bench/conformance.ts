@@ -92,7 +92,7 @@ async function run(name: string, options: Options): Promise<readonly SuiteVerdic
 }
 
 function runClient(url: string, options: Options): Promise<readonly SuiteVerdict[]> {
-  const client = join(__dirname, 'support', 'suite-client.ts');
+  const client = join('bench', 'support', 'suite-client.ts');
   const args = ['--no-warnings', '--import', 'tsx', client, options.suite, url, options.atOnce, ...options.ids];
   return new Promise((done, reject) => {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });

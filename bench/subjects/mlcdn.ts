@@ -3,8 +3,6 @@ import { join } from 'node:path';
 import { freePort, startProcess, untilListening } from '../support/processes';
 import type { Start } from '.';
 
-const REPOSITORY = join(__dirname, '..', '..');
-
 /** The edge service in a process of its own: memory and disk tiers, no Redis, no models unless `env` says so. */
 export const startEdge: Start = async (folder, options) => {
   const port = await freePort();
@@ -12,7 +10,6 @@ export const startEdge: Start = async (folder, options) => {
   const disk = join(folder, 'disk');
   await Promise.all([mkdir(models), mkdir(disk)]);
   const started = startProcess(process.execPath, ['--import', 'tsx', join('containers', 'edge', 'main.ts')], {
-    cwd: REPOSITORY,
     core: options.core,
     env: {
       PORT: `${port}`,

@@ -17,7 +17,8 @@ export function readEffort(defaults: Effort): Effort {
   };
 }
 
-function positive(option: string, text: string | undefined, otherwise: number): number {
+/** A number from the command line, or `otherwise` when there is none. Throws when it is not above 0 and below 3600. */
+export function positive(option: string, text: string | undefined, otherwise: number): number {
   const value = text === undefined ? otherwise : Number(text);
   if (!(value > 0 && value < 3_600)) throw new Error(`${option} ${text}: must be a number above 0 and below 3600`);
   return value;

@@ -31,12 +31,25 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 /** Starts a program; it ends with this process at the latest. */
 export function startProcess(command: string, args: readonly string[], options: StartOptions = {}): Started {
-  const pinned =
-    options.core === undefined ? [command, ...args] : ['taskset', '-c', `${options.core}`, command, ...args];
-  const child = spawn(pinned[0] ?? command, pinned.slice(1), {
+  const { child, output } = spawnPinned(command, args, options);
+  let stopped: Promise<void> | undefined;
+  return {
+    pid: child.pid ?? -1,
+    output,
+    stop: () => {
+      stopped ??= stop(child);
+      return stopped;
+    },
+  };
+}
+
+function spawnPinned(command: string, args: readonly string[], { core, env, cwd }: StartOptions) {
+  const [program, programArgs] =
+    core === undefined ? [command, args] : ['taskset', ['-c', `${core}`, command, ...args]];
+  const child = spawn(program, programArgs, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.env },
-    cwd: options.cwd,
+    env: { ...process.env, ...env },
+    cwd,
   });
   running.add(child);
   let output = '';
@@ -47,15 +60,15 @@ export function startProcess(command: string, args: readonly string[], options: 
   child.stderr?.on('data', keep);
   child.on('error', (error) => keep(Buffer.from(error.message)));
   child.once('exit', () => running.delete(child));
-  let stopped: Promise<void> | undefined;
-  return {
-    pid: child.pid ?? -1,
-    output: () => output,
-    stop: () => {
-      stopped ??= stop(child);
-      return stopped;
-    },
-  };
+  return { child, output: () => output };
+}
+
+/** Runs a program to its end and resolves to what it wrote; rejects with its own words when it fails. */
+export async function outputOf(command: string, args: readonly string[], options: StartOptions = {}): Promise<string> {
+  const { child, output } = spawnPinned(command, args, options);
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${output()}`);
+  return output();
 }
 
 async function stop(child: ChildProcess): Promise<void> {

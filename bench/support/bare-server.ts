@@ -1,0 +1,32 @@
+/**
+ * What an answer costs without a cache: node:http that parses the JSON of a POST and sends one given body with given
+ * header fields. `node bare-server.cjs PORT JSON` with `BareAnswer`.
+ */
+import { createServer } from 'node:http';
+
+/** The answer to every request. */
+export interface BareAnswer {
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  readonly body: string;
+}
+
+const answer: BareAnswer = JSON.parse(process.argv[3] ?? '{}');
+const body = Buffer.from(answer.body);
+const headers = [...answer.headers];
+
+const server = createServer((request, response) => {
+  if (request.method !== 'POST') {
+    response.writeHead(200, headers).end(body);
+    return;
+  }
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    JSON.parse(Buffer.concat(chunks).toString());
+    response.writeHead(200, headers).end(body);
+  });
+});
+server.keepAliveTimeout = 600_000;
+server.listen(Number(process.argv[2]), '127.0.0.1');
+process.once('SIGTERM', () => process.exit(0));

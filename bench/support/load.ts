@@ -1,0 +1,229 @@
+/**
+ * Load generator, a process of its own: `node load.cjs JSON` with a `Load`, prints one `LoadResult` as JSON. Closed
+ * loop without `rate`; with it open loop: requests are due at fixed times whatever the server does, and latency counts
+ * from when a request was due, also while it waits for a free connection, so that no coordinated omission hides a stall.
+ */
+import { build } from 'hdr-histogram-js';
+import { type Answer, HttpConnection } from './http-connection';
+import { seededRandom } from './keys';
+import { cpuSeconds } from './processes';
+import { type RequestKind, requestBytes } from './requests';
+
+/** What a load generator is to do. */
+export interface Load {
+  readonly port: number;
+  readonly kind: RequestKind;
+  /** Distinct requests, drawn uniformly; 0: every request is another one, from `firstKey` on. */
+  readonly keys: number;
+  readonly firstKey: number;
+  readonly connections: number;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** Requests per second; as fast as the server answers without it. */
+  readonly rate?: number;
+  /** Process whose CPU time is measured, with its children. */
+  readonly serverPid: number;
+}
+
+/** What a load generator saw in the measured time. */
+export interface LoadResult {
+  readonly requests: number;
+  readonly perSecond: number;
+  /** Answers with a status other than 200, and requests never answered. */
+  readonly failed: number;
+  /** CPU time of the server per request, microseconds. */
+  readonly serverCpuUs: number;
+  /** Share of its core that this generator used; near 1 in a closed loop, it is the generator that is measured. */
+  readonly generatorCpu: number;
+  /** Milliseconds; `NaN` in a closed loop. */
+  readonly latency: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
+  /** Where answers came from by their `cache-status`, sampled: `memory`, `l1`, ..., and how many. */
+  readonly sources: Readonly<Record<string, number>>;
+}
+
+/** Longest that a warm-up waits for a slow server, ms. */
+const MAX_WARM_UP_MS = 60_000;
+const SAMPLE_MASK = 63;
+/** Longest that answers are waited for after the last request was due, ms. */
+const PATIENCE_MS = 10_000;
+
+async function main(): Promise<void> {
+  const load: Load = JSON.parse(process.argv[2] ?? '{}');
+  const connections = await connectAll(load);
+  const next = requestsOf(load);
+  await warmUp(connections, next, load);
+
+  const serverBefore = cpuSeconds(load.serverPid);
+  const ownBefore = process.cpuUsage();
+  const seen = await run(connections, next, load);
+  const server = cpuSeconds(load.serverPid) - serverBefore;
+  const { user, system } = process.cpuUsage(ownBefore);
+  for (const connection of connections) connection.close();
+  const result: LoadResult = {
+    requests: seen.requests,
+    perSecond: seen.requests / seen.seconds,
+    failed: seen.failed,
+    serverCpuUs: (server * 1e6) / seen.requests,
+    generatorCpu: (user + system) / 1e6 / seen.seconds,
+    latency: seen.latency,
+    sources: seen.sources,
+  };
+  process.stdout.write(JSON.stringify(result), () => process.exit(0));
+}
+
+/** Every request at least once, then some more, in a closed loop. */
+async function warmUp(connections: readonly HttpConnection[], next: () => Buffer, load: Load): Promise<void> {
+  const tally = new Tally();
+  const began = performance.now();
+  const deadline = began + MAX_WARM_UP_MS;
+  const soonest = began + load.warmUpSeconds * 1000;
+  const goesOn = () => performance.now() < soonest || (tally.requests < load.keys && performance.now() < deadline);
+  await closedLoop(connections, next, goesOn, tally);
+}
+
+function connectAll(load: Load): Promise<HttpConnection[]> {
+  const broken = (reason: string) => {
+    process.stderr.write(`${reason}\n`);
+    process.exit(1);
+  };
+  return Promise.all(
+    Array.from(
+      { length: load.connections },
+      () =>
+        new Promise<HttpConnection>((resolve) => {
+          const connection = new HttpConnection(load.port, () => resolve(connection), broken);
+        }),
+    ),
+  );
+}
+
+/** The requests in order, made beforehand where they repeat. */
+function requestsOf({ kind, keys, firstKey }: Load): () => Buffer {
+  if (keys === 0) {
+    let n = firstKey;
+    return () => requestBytes(kind, n++);
+  }
+  const random = seededRandom(keys);
+  const distinct = Array.from({ length: keys }, (_, n) => requestBytes(kind, n));
+  // All of them once before any comes twice, so that the warm-up stores them.
+  let at = 0;
+  return () => {
+    const n = at < keys ? at++ : Math.floor(random() * keys);
+    return distinct[n] ?? Buffer.alloc(0);
+  };
+}
+
+interface Seen extends Pick<LoadResult, 'requests' | 'failed' | 'latency' | 'sources'> {
+  readonly seconds: number;
+}
+
+async function run(connections: readonly HttpConnection[], next: () => Buffer, load: Load): Promise<Seen> {
+  const tally = new Tally();
+  const began = performance.now();
+  const end = began + load.seconds * 1000;
+  if (load.rate === undefined) await closedLoop(connections, next, () => performance.now() < end, tally);
+  else await openLoop(connections, next, { began, end, rate: load.rate }, tally);
+  return { ...tally.seen(), seconds: (performance.now() - began) / 1000 };
+}
+
+function closedLoop(connections: readonly HttpConnection[], next: () => Buffer, goesOn: () => boolean, tally: Tally) {
+  return Promise.all(
+    connections.map(
+      (connection) =>
+        new Promise<void>((resolve) => {
+          const ask = () => connection.send(next(), taken);
+          const taken = (answer: Answer) => {
+            tally.count(answer);
+            if (goesOn()) ask();
+            else resolve();
+          };
+          ask();
+        }),
+    ),
+  );
+}
+
+async function openLoop(
+  connections: readonly HttpConnection[],
+  next: () => Buffer,
+  { began, end, rate }: { began: number; end: number; rate: number },
+  tally: Tally,
+): Promise<void> {
+  const idle = [...connections];
+  const intervalMs = 1000 / rate;
+  const total = Math.floor((end - began) / intervalMs);
+  let sent = 0;
+  let answered = 0;
+  const ask = (connection: HttpConnection) => {
+    const due = began + sent * intervalMs;
+    sent += 1;
+    connection.send(next(), (answer) => {
+      tally.count(answer);
+      tally.late(performance.now() - due);
+      answered += 1;
+      idle.push(connection);
+    });
+  };
+  while (answered < total && performance.now() < end + PATIENCE_MS) {
+    const now = performance.now();
+    while (sent < total && began + sent * intervalMs <= now) {
+      const connection = idle.pop();
+      if (connection === undefined) break;
+      ask(connection);
+    }
+    // Timers are too coarse for the next due time.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (let missing = answered; missing < total; missing++) tally.neverAnswered();
+}
+
+class Tally {
+  readonly #histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 60_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+  readonly #sources: Record<string, number> = {};
+  requests = 0;
+  #failed = 0;
+
+  count(answer: Answer): void {
+    this.requests += 1;
+    if (answer.status !== 200) this.#failed += 1;
+    if ((this.requests & SAMPLE_MASK) === 0) this.#sample(answer.head());
+  }
+
+  /** Latency in ms. */
+  late(ms: number): void {
+    this.#histogram.recordValue(Math.max(1, Math.round(ms * 1000)));
+  }
+
+  neverAnswered(): void {
+    this.#failed += 1;
+    this.late(PATIENCE_MS);
+  }
+
+  seen(): Omit<Seen, 'seconds'> {
+    const percentile = (share: number) =>
+      this.#histogram.totalCount === 0 ? Number.NaN : this.#histogram.getValueAtPercentile(share) / 1000;
+    return {
+      requests: this.requests,
+      failed: this.#failed,
+      latency: { p50: percentile(50), p99: percentile(99), p999: percentile(99.9), max: percentile(100) },
+      sources: this.#sources,
+    };
+  }
+
+  #sample(head: string): void {
+    const status = /\r\ncache-status: *([^\r]*)/i.exec(head)?.[1] ?? '';
+    const source =
+      /detail="?([a-z0-9-]+)/i.exec(status)?.[1] ??
+      (/;\s*hit/.test(status) ? 'hit' : status === '' ? 'unnamed' : 'miss');
+    this.#sources[source] = (this.#sources[source] ?? 0) + 1;
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${String(error)}\n`);
+  process.exit(1);
+});
