@@ -68,14 +68,29 @@ describe.each(['memory', 'l1', 'l2'] as const)('a store of tier %s', (tier) => {
         fc.uint8Array({ maxLength: 2_000 }),
         fc.array(text, { maxLength: 4 }),
         fc.record({ epoch: text, seq: fc.nat() }),
-        async (key, bytes, tags, stamp) => {
-          const entry = entryOf(key, { body: Buffer.from(bytes), tags, stamp });
+        fc.record({ staleWhileRevalidateMs: fc.nat(), staleIfErrorMs: fc.nat() }),
+        async (key, bytes, tags, stamp, staleWindows) => {
+          const entry = entryOf(key, { body: Buffer.from(bytes), tags, stamp, ...staleWindows });
           await store.set(entry);
           expect(await store.get(key)).toEqual(entry);
         },
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('gives back a large entry as it was', async () => {
+    const entry = entryOf('large', { body: Buffer.alloc(900_000, 'abcdefg'), tags: ['t'.repeat(10_000)] });
+    await store.set(entry);
+    const found = await store.get('large');
+    expect(found?.body.equals(entry.body)).toBe(true);
+    expect(found?.tags).toEqual(entry.tags);
+  });
+
+  it('keeps an entry that is past its freshness for as long as it may answer stale', async () => {
+    const entry = entryOf('stale', { storedAt: Date.now() - 60_000, ttlMs: 1, staleIfErrorMs: 3_600_000 });
+    await store.set(entry);
+    expect(await store.get('stale')).toEqual(entry);
   });
 
   it('holds the newer of two entries with one key', async () => {
