@@ -156,14 +156,17 @@ class TieredCache implements EdgeCache {
     return slot.entry;
   }
 
-  find(key: string, policy: FillPolicy = EVERYTHING): Found | undefined | Promise<Found | undefined> {
+  inMemory(key: string): CacheEntry | undefined {
     const slot = this.#tiers.inMemory(key);
-    if (slot !== undefined) {
-      const { staleWhileRevalidateMs, staleIfErrorMs } = slot.entry;
-      const retainedUntil = slot.freshUntil + Math.max(staleWhileRevalidateMs, staleIfErrorMs);
-      if (this.#clock() < retainedUntil) return { entry: slot.entry, tier: 'memory' };
-    }
-    return this.#tiers.find(key, policy.tiers);
+    if (slot === undefined) return undefined;
+    const { staleWhileRevalidateMs, staleIfErrorMs } = slot.entry;
+    const retainedUntil = slot.freshUntil + Math.max(staleWhileRevalidateMs, staleIfErrorMs);
+    return this.#clock() < retainedUntil ? slot.entry : undefined;
+  }
+
+  find(key: string, policy: FillPolicy = EVERYTHING): Found | undefined | Promise<Found | undefined> {
+    const entry = this.inMemory(key);
+    return entry ? { entry, tier: 'memory' } : this.#tiers.find(key, policy.tiers);
   }
 
   recordHit(tier: StoredTier, stale: boolean): void {

@@ -171,6 +171,8 @@ export interface EdgeCache {
   ): Promise<CacheAnswer[]>;
   /** The fresh and valid entry of the memory tier, at once; counted as a hit when there is one, as nothing when not. */
   peek(key: string): CacheEntry | undefined;
+  /** The memory tier's valid entry, fresh or stale, at once; counted as nothing. */
+  inMemory(key: string): CacheEntry | undefined;
   /**
    * The nearest tier's valid entry, fresh or stale, for callers that judge freshness themselves. Promotes it. Answers at
    * once when the memory tier holds it. Counts no hit: `recordHit` and `recordMiss` do, once the caller has judged.

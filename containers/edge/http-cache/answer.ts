@@ -140,22 +140,31 @@ function lengthFields({ headers, body }: Answer, length: number | undefined): st
 
 function writeHead(
   response: ServerResponse,
-  { headers, tags, ageSeconds, cacheStatus }: Answer,
+  answer: Answer,
   status: number,
   statusText: string,
   more: readonly string[],
 ): void {
+  const { headers, ageSeconds, cacheStatus } = answer;
+  const before = fieldValue(headers, 'cache-status');
+  const own = ['cache-status', before === undefined ? cacheStatus : `${before}, ${cacheStatus}`];
+  const age = ageSeconds === undefined ? fieldValue(headers, 'age') : String(ageSeconds);
+  if (age !== undefined) own.push('age', age);
+  response.writeHead(status, statusText, [...own, ...flatFields(answer), ...more]);
+}
+
+/**
+ * Names and values in turn of what a response says, its tags under the one name that CloudFront reads; without its
+ * length, `Age` and `Cache-Status`, which depend on how it is sent.
+ */
+export function flatFields({ headers, tags }: Pick<Answer, 'headers' | 'tags'>): string[] {
   const fields: string[] = [];
   for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || name === 'content-length' || name === 'cache-status') continue;
-    if (name === 'age' && ageSeconds !== undefined) continue;
+    if (value === undefined || name === 'content-length' || name === 'age' || name === 'cache-status') continue;
     if (name === CACHE_TAG_HEADER && tags.length > 0) continue;
     if (typeof value === 'string') fields.push(name, value);
     else for (const line of value) fields.push(name, line);
   }
-  const before = fieldValue(headers, 'cache-status');
-  fields.push('cache-status', before === undefined ? cacheStatus : `${before}, ${cacheStatus}`);
-  if (ageSeconds !== undefined) fields.push('age', String(ageSeconds));
   if (tags.length > 0) fields.push(CACHE_TAG_HEADER, tags.join(','));
-  response.writeHead(status, statusText, [...fields, ...more]);
+  return fields;
 }

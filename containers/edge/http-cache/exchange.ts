@@ -40,3 +40,9 @@ export function openExchange(
     onAnswer,
   };
 }
+
+/** Cache key of a request target: its path in canonical spelling (RFC 3986, 6.2.2), and its query as it is. */
+export function keyOf(target: string): string {
+  const queryAt = target.indexOf('?');
+  return queryAt === -1 ? canonicalPath(target) : canonicalPath(target.slice(0, queryAt)) + target.slice(queryAt);
+}

@@ -11,6 +11,7 @@ import { type Exchange, openExchange } from './exchange';
 import type { Fields } from './fields';
 import { type Arrival, type FillContext, type FillRequest, fillFromOrigin, openStored, stored } from './fill';
 import { Forwarder } from './forward';
+import { MemoryAnswers } from './memory-answers';
 import { endToEnd, type OriginClient, viaField } from './origin-client';
 import { partAnswer } from './part';
 import { RecentKeys } from './recent-keys';
@@ -56,6 +57,8 @@ interface Flight {
 /** A shared HTTP cache in front of one origin, by RFC 9111, over the tiers of the edge cache. */
 export class HttpCache {
   readonly #cache: EdgeCache;
+  /** Answers what is in memory at once; `handle` everything else. */
+  readonly memory: MemoryAnswers;
   readonly #context: FillContext;
   readonly #forwarder: Forwarder;
   readonly #clock: () => number;
@@ -69,6 +72,7 @@ export class HttpCache {
   constructor({ cache, bodies, origin, policies, clock = Date.now }: HttpCacheParts) {
     this.#cache = cache;
     this.#context = { origin, bodies, clock };
+    this.memory = new MemoryAnswers(cache, clock);
     this.#clock = clock;
     this.#policyOf = routeMatcher(policies);
     this.#unshared = new RecentKeys(clock);

@@ -118,7 +118,7 @@ class PredictionHotPath implements HotPath {
     if (headers.expect !== undefined) return false;
     const exchange = exchangeOf(this.#post, request, response);
     if (exchange === undefined) return false;
-    readBody(request, length, (body) => this.#answer(exchange, body.toString('latin1'), body));
+    readBody(request, (body) => this.#answer(exchange, body.toString('latin1'), body));
     return true;
   }
 
@@ -227,18 +227,13 @@ function exchangeOf(method: Method, request: IncomingMessage, response: ServerRe
 }
 
 /** Calls `done` with the body once all of it is there; never, when the client goes away before. */
-function readBody(request: IncomingMessage, length: number, done: (body: Buffer) => void): void {
-  let received = 0;
-  let parts: Buffer[] | undefined;
+function readBody(request: IncomingMessage, done: (body: Buffer) => void): void {
+  let body: Buffer | undefined;
   request.on('data', (chunk: Buffer) => {
-    received += chunk.length;
-    if (received === length && parts === undefined) {
-      done(chunk);
-      return;
-    }
-    parts ??= [];
-    parts.push(chunk);
-    if (received === length) done(Buffer.concat(parts, length));
+    body = body === undefined ? chunk : Buffer.concat([body, chunk]);
+  });
+  request.on('end', () => {
+    if (body !== undefined) done(body);
   });
 }
 

@@ -60,7 +60,7 @@ describe('any other path', () => {
     expect(await response.text()).toBe('{"not": parsed');
     expect(response.headers.get('x-answer')).toBe('yes');
     expect(response.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
-    expect(response.headers.get('cache-status')).toBe('mlcdn-edge; fwd=bypass');
+    expect(response.headers.get('cache-status')).toBe('mlcdn-edge; fwd=method; fwd-status=207');
     expect(seen).toEqual([
       {
         method: 'PUT',
