@@ -3,8 +3,14 @@
  * O(key x pattern) at worst, unlike a backtracking regular expression (the greedy two-pointer algorithm).
  */
 export function globMatcher(pattern: string): (key: string) => boolean {
-  const glob = Array.from(pattern.replace(/\*+/g, '*'));
+  const collapsed = pattern.replace(/\*+/g, '*');
+  const literal = /^[^*?]*/.exec(collapsed)?.[0] ?? '';
+  if (collapsed === literal) return (key) => key === literal;
+  // Most patterns are of this kind, and route policies are tried on every request.
+  if (collapsed === `${literal}*`) return (key) => key.startsWith(literal);
+  const glob = Array.from(collapsed);
   return (key) => {
+    if (!key.startsWith(literal)) return false;
     const text = Array.from(key);
     let at = 0;
     let inGlob = 0;
