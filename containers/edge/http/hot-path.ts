@@ -228,12 +228,19 @@ function exchangeOf(method: Method, request: IncomingMessage, response: ServerRe
 
 /** Calls `done` with the body once all of it is there; never, when the client goes away before. */
 function readBody(request: IncomingMessage, done: (body: Buffer) => void): void {
-  let body: Buffer | undefined;
+  let first: Buffer | undefined;
+  let parts: Buffer[] | undefined;
   request.on('data', (chunk: Buffer) => {
-    body = body === undefined ? chunk : Buffer.concat([body, chunk]);
+    if (first === undefined) {
+      first = chunk;
+    } else {
+      parts ??= [first];
+      parts.push(chunk);
+    }
   });
+  // Answering at the last piece already would make Node clean up behind a request that has not ended: it costs more.
   request.on('end', () => {
-    if (body !== undefined) done(body);
+    if (first !== undefined) done(parts === undefined ? first : Buffer.concat(parts));
   });
 }
 
