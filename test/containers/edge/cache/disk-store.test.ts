@@ -128,6 +128,60 @@ describe('the disk store', () => {
     expect(store.usage().evictions + store.usage().entries).toBe(400);
   });
 
+  it('writes on what is read, and lets go of what is not or is past its time', async () => {
+    let now = Date.now();
+    const store = await DiskStore.open(directory, MIB, collectingLog(), { clock: () => now });
+    stores.push(store);
+    const read = entryOf('read', { body: Buffer.alloc(10_000, 7) });
+    const stale = entryOf('stale', { ttlMs: 1_000, staleIfErrorMs: 7_200_000 });
+    const past = entryOf('past', { ttlMs: 1_000, staleIfErrorMs: 1_000 });
+    for (const entry of [read, stale, past, entryOf('unread')]) await store.set(entry);
+    now += 60_000;
+    for (let i = 0; i < 400; i++) {
+      await store.set(entryOf(`k${i}`, { body: Buffer.alloc(10_000, i) }));
+      for (const key of ['read', 'stale', 'past']) await store.get(key);
+    }
+    expect(await store.get('read')).toEqual(read);
+    expect(await store.get('stale')).toEqual(stale);
+    expect(await store.get('past')).toBeUndefined();
+    expect(await store.get('unread')).toBeUndefined();
+    expect(store.usage().bytes).toBeLessThanOrEqual(MIB);
+    expect(store.usage().evictions + store.usage().entries).toBe(404);
+    expect(await (await reopen(store, MIB)).get('read')).toEqual(read);
+  });
+
+  it('stays within its bound when everything is read', async () => {
+    const store = await open(MIB);
+    for (let i = 0; i < 400; i++) {
+      await store.set(entryOf(`k${i}`, { body: Buffer.alloc(10_000, i) }));
+      for (let j = Math.max(0, i - 90); j <= i; j += 10) await store.get(`k${j}`);
+    }
+    const sizes = await Promise.all((await segmentFiles()).map(async (path) => (await stat(path)).size));
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(store.usage().bytes);
+    expect(store.usage().bytes).toBeLessThanOrEqual(MIB);
+    expect(await store.get('k399')).toBeDefined();
+  });
+
+  it('does not hold up the event loop while it reads old segments', async () => {
+    const store = await open(64 * MIB);
+    await Promise.all(
+      Array.from({ length: 20_000 }, (_, i) => store.set(entryOf(`k${i}`, { body: Buffer.alloc(300) }))),
+    );
+    await close(store);
+    let turns = 0;
+    let done = false;
+    const next = await open(64 * MIB);
+    const count = () => {
+      turns += 1;
+      if (!done) setImmediate(count);
+    };
+    setImmediate(count);
+    await next.loaded;
+    done = true;
+    expect(next.usage().entries).toBe(20_000);
+    expect(turns).toBeGreaterThan(5);
+  });
+
   it('shrinks when it is opened with a lower bound', async () => {
     const store = await open(4 * MIB);
     for (let i = 0; i < 300; i++) await store.set(entryOf(`k${i}`, { body: Buffer.alloc(10_000) }));
