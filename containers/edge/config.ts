@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { RoutePolicies, type RoutePolicy } from '../../lib/core/cache-policy';
 import { ModelName } from '../../lib/core/model-name';
+import type { RedisAccess } from './cache/redis-connection';
 
 const wholeNumber = (what: string, min: number, max: number) =>
   z
@@ -47,6 +48,11 @@ export const EdgeEnvironment = z.object({
   MODEL_BUCKET: text.optional(),
   DEFAULT_MODEL: ModelName.optional(),
   REDIS_URL: url(['redis:', 'rediss:']).optional(),
+  /** Whether REDIS_URL is the configuration endpoint of a cluster. */
+  REDIS_CLUSTER: z.enum(['true', 'false'], { error: 'must be true or false' }).default('false'),
+  /** ElastiCache user that logs in by IAM, with the id of the replication group that it logs in to. */
+  REDIS_IAM_USER: text.optional(),
+  REDIS_IAM_CACHE_NAME: text.optional(),
   DISK_CACHE_DIR: text.optional(),
   DISK_CACHE_MAX_BYTES: wholeNumber('a size in bytes', MIB, MAX_BYTES).prefault(String(1024 * MIB)),
   MEMORY_CACHE_MAX_BYTES: wholeNumber('a size in bytes', MIB, MAX_BYTES).prefault(String(128 * MIB)),
@@ -71,6 +77,7 @@ export interface EdgeConfig {
     | { readonly kind: 'bucket'; readonly bucket: string };
   readonly defaultModel: string | undefined;
   readonly redisUrl: string | undefined;
+  readonly redisAccess: RedisAccess;
   readonly diskCacheDir: string | undefined;
   readonly diskCacheMaxBytes: number;
   readonly memoryCacheMaxBytes: number;
@@ -108,6 +115,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     models: modelLocation(variables),
     defaultModel: variables.DEFAULT_MODEL,
     redisUrl: variables.REDIS_URL,
+    redisAccess: { cluster: variables.REDIS_CLUSTER === 'true', iam: redisIam(variables) },
     diskCacheDir: variables.DISK_CACHE_DIR,
     diskCacheMaxBytes: variables.DISK_CACHE_MAX_BYTES,
     memoryCacheMaxBytes: variables.MEMORY_CACHE_MAX_BYTES,
@@ -126,6 +134,21 @@ function modelLocation(variables: z.infer<typeof EdgeEnvironment>): EdgeConfig['
   const got =
     folder === undefined ? 'neither is set' : `got MODELS_DIR=${show(folder)} and MODEL_BUCKET=${show(bucket)}`;
   throw new ConfigError(`exactly one of MODELS_DIR (a folder) and MODEL_BUCKET (an S3 bucket) must be set: ${got}`);
+}
+
+function redisIam(variables: z.infer<typeof EdgeEnvironment>): RedisAccess['iam'] {
+  const { REDIS_IAM_USER: userId, REDIS_IAM_CACHE_NAME: cacheName, REDIS_URL: redisUrl, REGION: region } = variables;
+  if (userId === undefined && cacheName === undefined) return undefined;
+  if (userId === undefined || cacheName === undefined) {
+    const got = userId === undefined ? 'REDIS_IAM_USER is not set' : 'REDIS_IAM_CACHE_NAME is not set';
+    throw new ConfigError(`REDIS_IAM_USER and REDIS_IAM_CACHE_NAME must be set together: ${got}`);
+  }
+  if (!redisUrl?.startsWith('rediss://')) {
+    throw new ConfigError(
+      `REDIS_URL=${show(redisUrl)}: must start with rediss:// with REDIS_IAM_USER, for IAM needs TLS`,
+    );
+  }
+  return { userId, cacheName, region };
 }
 
 function show(value: string | undefined): string {

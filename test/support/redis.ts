@@ -14,6 +14,8 @@ export interface TestRedis {
   readonly port: number;
   /** File of the certificate to trust (for `NODE_EXTRA_CA_CERTS`); only with TLS. */
   readonly caFile: string | undefined;
+  /** Runs a command as the administrator. */
+  send(...command: readonly string[]): Promise<unknown>;
   /** FLUSHALL: everything is gone, connections stay. */
   flush(): Promise<void>;
   /** Cuts the connections of every other client, subscribers included. */
@@ -31,6 +33,8 @@ export interface TestRedisOptions {
   readonly tls?: boolean;
   /** Listen here instead of on a free port: a server that comes back where another was. */
   readonly port?: number;
+  /** Further settings, as on the command line: `['--maxmemory', '2mb']`. */
+  readonly settings?: readonly string[];
 }
 
 /** Starts a redis-server on 127.0.0.1 without persistence. Rejects with the server's own words when it does not start. */
@@ -38,9 +42,13 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   const directory = await mkdtemp(join(tmpdir(), 'mlcdn-redis-'));
   const certificate = options.tls === true ? await writeCertificate(directory) : undefined;
   const port = options.port ?? (await freePort());
-  const server = spawn('redis-server', serverArguments(directory, port, certificate), {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const server = spawn(
+    'redis-server',
+    [...serverArguments(directory, port, certificate), ...(options.settings ?? [])],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const killWithParent = () => server.kill('SIGKILL');
   process.once('exit', killWithParent);
   await untilReady(server);
@@ -70,6 +78,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     url,
     port,
     caFile: certificate?.certificateFile,
+    send: (...command) => admin.sendCommand([...command]),
     flush: async () => void (await admin.flushAll()),
     disconnectClients: async () => {
       await admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
@@ -82,6 +91,29 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       return stopped;
     },
   };
+}
+
+/** Starts a cluster of `nodes` primaries on 127.0.0.1, each with its share of the slots; resolves when it takes commands. */
+export async function startRedisCluster(nodes: number): Promise<TestRedis[]> {
+  const started = await Promise.all(
+    Array.from({ length: nodes }, () => startRedis({ settings: ['--cluster-enabled', 'yes'] })),
+  );
+  const slots = 16_384;
+  await Promise.all(
+    started.map((node, i) => {
+      const [from, to] = [Math.ceil((slots * i) / nodes), Math.ceil((slots * (i + 1)) / nodes) - 1];
+      return node.send('CLUSTER', 'ADDSLOTSRANGE', `${from}`, `${to}`);
+    }),
+  );
+  for (const { port } of started.slice(1)) await started[0]?.send('CLUSTER', 'MEET', '127.0.0.1', `${port}`);
+  for (const node of started) {
+    const isWhole = async () => {
+      const info = `${await node.send('CLUSTER', 'INFO')}`;
+      return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${nodes}`);
+    };
+    while (!(await isWhole())) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return started;
 }
 
 interface Certificate {

@@ -10,6 +10,7 @@ import { InvalidationIndex } from './invalidation-index';
 import { KeyInvalidation } from './key-invalidation';
 import { createL1Store } from './l1-store';
 import { createMemoryStore } from './memory-store';
+import type { RedisAccess } from './redis-connection';
 import type { EdgeCache, Position } from './types';
 
 /** What the edge service decides about its cache. */
@@ -21,6 +22,7 @@ export interface EdgeCacheConfig {
   readonly diskMaxBytes?: number | undefined;
   /** `redis://` or `rediss://` URL of the region's L1 and control log; without it there is neither. */
   readonly redisUrl?: string | undefined;
+  readonly redisAccess?: RedisAccess | undefined;
   readonly taskId: string;
   readonly region: string;
   /** Asked at every heartbeat; cheap. */
@@ -54,7 +56,7 @@ export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCa
   const index = new InvalidationIndex(NO_LOG);
   const memory = createMemoryStore(config.memoryMaxBytes);
   const disk = await openDisk(config, index);
-  const l1 = redisUrl === undefined ? undefined : createL1Store(redisUrl, log);
+  const l1 = redisUrl === undefined ? undefined : createL1Store(redisUrl, log, config.redisAccess);
 
   const state = new CacheState({
     index,

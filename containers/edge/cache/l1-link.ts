@@ -1,8 +1,7 @@
 import { createClient, createCluster, RESP_TYPES } from 'redis';
 import type { Logger } from '../control/types';
-import { type IamLogin, REAUTHENTICATE_MS } from './elasticache-iam';
 import { RELEASE_LEASE, SET_UNDER_LEASE } from './l1-scripts';
-import { loginOf, type RedisAccess, type RedisOptions, redisOptions } from './redis-connection';
+import { loginOf, type RedisAccess, type RedisOptions, redisOptions, renewLogin } from './redis-connection';
 
 /** Settings of the link. Durations in ms. */
 export interface L1LinkOptions extends RedisAccess {
@@ -28,13 +27,19 @@ export class L1Link {
 
   /** Throws when the URL is none. */
   constructor(url: string, log: Logger, access: L1LinkOptions) {
-    const login = loginOf(access);
-    const options = redisOptions(url, login);
+    const options = redisOptions(url, loginOf(access));
     this.#log = log;
     this.#open = () => (access.cluster ? this.#listenToCluster(openCluster(options)) : this.#listen(openNode(options)));
     this.#current = this.#open();
     this.#watchdog = setInterval(() => this.#watch(), access.hungMs).unref();
-    if (login) this.#renewal = setInterval(() => this.#renew(login), REAUTHENTICATE_MS).unref();
+    // When that fails, the server ends the connection, and the one after it logs in by itself.
+    this.#renewal = renewLogin(
+      options,
+      () => this.primaries(),
+      (error) => {
+        log.warn({ err: error }, 'L1 login could not be renewed');
+      },
+    );
   }
 
   /** Sends commands, pipelined with those of the same turn of the event loop. */
@@ -108,14 +113,6 @@ export class L1Link {
     const wasSick = this.#isSick;
     this.#isSick = !this.isReady;
     if (this.#isSick && wasSick) this.replace(new Error('no connection to L1 for too long'));
-  }
-
-  #renew(login: IamLogin): void {
-    const authenticated = Promise.all([login(), this.primaries()]).then(([user, clients]) =>
-      Promise.all(clients.map((client) => client.auth(user))),
-    );
-    // The server will end the connection; the one after it logs in by itself.
-    authenticated.catch((error: Error) => this.#log.warn({ err: error }, 'L1 login could not be renewed'));
   }
 }
 

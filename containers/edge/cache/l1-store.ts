@@ -21,6 +21,8 @@ export interface L1Options extends RedisAccess {
 
 /** Tier `l1`. */
 export interface L1Store extends SharedStore {
+  get(key: string): Promise<CacheEntry | undefined>;
+  set(entry: CacheEntry): Promise<void>;
   /** False while there is no connection, the circuit is open or Redis refuses writes. */
   healthy(): boolean;
 }

@@ -1,6 +1,6 @@
-import type { RedisClientOptions } from 'redis';
+import { createClient, type RedisClientOptions } from 'redis';
 import type { ElastiCacheIam } from '../../../lib/core/elasticache-token';
-import { type IamLogin, iamLogin } from './elasticache-iam';
+import { type IamLogin, iamLogin, REAUTHENTICATE_MS } from './elasticache-iam';
 
 /** How the region's Valkey is reached, besides its URL. */
 export interface RedisAccess {
@@ -11,11 +11,12 @@ export interface RedisAccess {
 }
 
 /** Settings that every connection to the region's Valkey shares. */
-export interface RedisOptions extends Pick<RedisClientOptions, 'url' | 'maintNotifications' | 'credentialsProvider'> {
+export interface RedisOptions extends Pick<RedisClientOptions, 'maintNotifications'> {
   readonly url: string;
+  readonly credentialsProvider?: { readonly type: 'async-credentials-provider'; readonly credentials: IamLogin };
 }
 
-/** Throws when the URL is none, or is not for TLS although IAM needs it. */
+/** Throws when the URL is none. With `login`, that is the user, whatever the URL says. */
 export function redisOptions(url: string, login?: IamLogin): RedisOptions {
   const { protocol } = new URL(url);
   if (protocol !== 'redis:' && protocol !== 'rediss:') {
@@ -32,6 +33,49 @@ export function redisOptions(url: string, login?: IamLogin): RedisOptions {
 /** The login that `access` asks for, or `undefined` when the URL says it all. */
 export function loginOf({ iam }: RedisAccess): IamLogin | undefined {
   return iam && iamLogin(iam);
+}
+
+/** A connection's part in `renewLogin`. */
+interface Authenticates {
+  auth(user: { username: string; password: string }): Promise<unknown>;
+}
+
+/** Logs connections in again before ElastiCache would end them. Returns the timer, or nothing where there is no need. */
+export function renewLogin(
+  { credentialsProvider }: RedisOptions,
+  connections: () => readonly Authenticates[] | Promise<readonly Authenticates[]>,
+  onError: (error: Error) => void,
+): NodeJS.Timeout | undefined {
+  if (credentialsProvider === undefined) return undefined;
+  const renew = async () => {
+    const user = await credentialsProvider.credentials();
+    await Promise.all((await connections()).map((connection) => connection.auth(user)));
+  };
+  return setInterval(() => void renew().catch(onError), REAUTHENTICATE_MS).unref();
+}
+
+/** URL of the node that has `key` in a cluster of which `options` name one node. Rejects after `deadlineMs`. */
+export async function ownerUrl(key: string, options: RedisOptions, deadlineMs: number): Promise<string> {
+  const client = createClient({
+    ...options,
+    disableOfflineQueue: true,
+    socket: { reconnectStrategy: false, connectTimeout: deadlineMs },
+  });
+  // The command that meets the error reports it.
+  client.on('error', () => undefined);
+  try {
+    await withinDeadline('the cluster', client.connect(), deadlineMs);
+    const answers = Promise.all([client.clusterKeySlot(key), client.clusterSlots()]);
+    const [slot, ranges] = await withinDeadline('the cluster', answers, deadlineMs);
+    const owner = ranges.find(({ from, to }) => from <= slot && slot <= to)?.master;
+    if (owner === undefined) throw new Error(`no node of the cluster has slot ${slot}, that of ${key}`);
+    const url = new URL(options.url);
+    if (owner.host !== '') url.hostname = owner.host;
+    url.port = `${owner.port}`;
+    return url.href;
+  } finally {
+    client.destroy();
+  }
 }
 
 /** Rejects when `reply` takes longer than `deadlineMs`; `who` names in the error what did not answer. */

@@ -9,7 +9,15 @@ import {
   TASK_LIVENESS_MS,
 } from '../../../lib/core/control-log';
 import type { ControlMessage } from '../../../lib/core/control-message';
-import { redisOptions, withinDeadline } from '../cache/redis-connection';
+import {
+  loginOf,
+  ownerUrl,
+  type RedisAccess,
+  type RedisOptions,
+  redisOptions,
+  renewLogin,
+  withinDeadline,
+} from '../cache/redis-connection';
 import type { Position } from '../cache/types';
 
 /** A message as the log holds it, not yet parsed. */
@@ -72,6 +80,7 @@ end
 export class LogConnection {
   readonly #client: ReturnType<typeof createClient>;
   readonly #replyDeadlineMs: number;
+  readonly #renewal: NodeJS.Timeout | undefined;
   /** Rejects when the connection is lost or given up; never resolves. */
   readonly lost: Promise<never>;
   #giveUp: (reason: Error) => void = () => undefined;
@@ -81,8 +90,12 @@ export class LogConnection {
     url: string,
     replyDeadlineMs: number,
     onAnnouncement: (announcement: Announcement) => void,
+    access: RedisAccess = {},
   ): Promise<LogConnection> {
-    const connection = new LogConnection(url, replyDeadlineMs);
+    const options = redisOptions(url, loginOf(access));
+    // One node has the whole log, and announces on it in the order of the appends.
+    const owner = access.cluster ? await ownerUrl(CONTROL_KEYS.epoch, options, replyDeadlineMs) : url;
+    const connection = new LogConnection({ ...options, url: owner }, replyDeadlineMs);
     try {
       await connection.#start(onAnnouncement);
       return connection;
@@ -92,16 +105,21 @@ export class LogConnection {
     }
   }
 
-  private constructor(url: string, replyDeadlineMs: number) {
+  private constructor(options: RedisOptions, replyDeadlineMs: number) {
     this.#replyDeadlineMs = replyDeadlineMs;
     this.#client = createClient({
-      ...redisOptions(url),
+      ...options,
       RESP: 3,
       disableOfflineQueue: true,
       commandOptions: { timeout: 0 },
       // A reconnected client would hide that announcements may have been missed; the follower makes a new one.
       socket: { reconnectStrategy: false, connectTimeout: replyDeadlineMs },
     });
+    this.#renewal = renewLogin(
+      options,
+      () => [this.#client],
+      (error) => this.#giveUp(error),
+    );
     this.lost = new Promise((_, reject) => {
       this.#giveUp = reject;
     });
@@ -180,6 +198,7 @@ export class LogConnection {
   }
 
   close(): void {
+    clearInterval(this.#renewal);
     this.#giveUp(new Error('the connection to the control log was closed'));
     if (this.#client.isOpen) this.#client.destroy();
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { InvalidateMessage } from '../../../lib/core/control-message';
+import type { RedisAccess } from '../cache/redis-connection';
 import { LogSession } from './log-session';
 import { Outbox } from './outbox';
 import type { ControlLog, Logger, LogState, ModelReport } from './types';
@@ -8,6 +9,7 @@ import type { ControlLog, Logger, LogState, ModelReport } from './types';
 export interface ControlLogOptions {
   /** `redis://` or `rediss://`. */
   readonly redisUrl: string;
+  readonly redisAccess?: RedisAccess | undefined;
   readonly taskId: string;
   readonly region: string;
   /** Kept up to date by the follower. */

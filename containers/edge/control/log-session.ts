@@ -1,4 +1,5 @@
 import { ControlMessage } from '../../../lib/core/control-message';
+import type { RedisAccess } from '../cache/redis-connection';
 import { type Announcement, LogConnection, type LogEntry, type LogPage } from './log-connection';
 import type { Outbox } from './outbox';
 import type { Logger, LogState, ModelReport } from './types';
@@ -6,6 +7,7 @@ import type { Logger, LogState, ModelReport } from './types';
 /** What one session needs of its follower. Durations in ms. */
 export interface LogSessionOptions {
   readonly redisUrl: string;
+  readonly redisAccess?: RedisAccess | undefined;
   readonly taskId: string;
   readonly region: string;
   readonly startedAt: string;
@@ -41,12 +43,17 @@ export class LogSession {
 
   /** Follows until the connection is lost; rejects with the reason. Call once. */
   async follow(closing: AbortSignal, onCaughtUp: () => void): Promise<never> {
-    const { redisUrl, replyDeadlineMs, heartbeatMs } = this.#options;
+    const { redisUrl, redisAccess, replyDeadlineMs, heartbeatMs } = this.#options;
     // Subscribed before the first read, so that nothing falls between the two.
-    const connection = await LogConnection.open(redisUrl, replyDeadlineMs, (announcement) => {
-      this.#inbox.push(announcement);
-      this.#drainInbox();
-    });
+    const connection = await LogConnection.open(
+      redisUrl,
+      replyDeadlineMs,
+      (announcement) => {
+        this.#inbox.push(announcement);
+        this.#drainInbox();
+      },
+      redisAccess,
+    );
     this.#connection = connection;
     closing.throwIfAborted();
     await Promise.race([this.#catchUp(connection), connection.lost]);

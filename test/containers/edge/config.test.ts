@@ -22,6 +22,9 @@ describe('readConfig', () => {
       MODEL_BUCKET: 'bucket',
       DEFAULT_MODEL: 'ranker',
       REDIS_URL: 'rediss://cache:6379',
+      REDIS_CLUSTER: 'true',
+      REDIS_IAM_USER: 'edge',
+      REDIS_IAM_CACHE_NAME: 'mlcdn-prod',
       DISK_CACHE_DIR: '/cache',
       DISK_CACHE_MAX_BYTES: '2097152',
       MEMORY_CACHE_MAX_BYTES: '1048576',
@@ -38,6 +41,7 @@ describe('readConfig', () => {
       models: { kind: 'bucket', bucket: 'bucket' },
       defaultModel: 'ranker',
       redisUrl: 'rediss://cache:6379',
+      redisAccess: { cluster: true, iam: { userId: 'edge', cacheName: 'mlcdn-prod', region: 'eu-west-1' } },
       diskCacheDir: '/cache',
       diskCacheMaxBytes: 2_097_152,
       memoryCacheMaxBytes: 1_048_576,
@@ -58,6 +62,15 @@ describe('readConfig', () => {
     [
       { ...MODELS, REDIS_URL: 'http://x' },
       'REDIS_URL="http://x": must be a URL that starts with redis:// or rediss://',
+    ],
+    [{ ...MODELS, REDIS_CLUSTER: 'yes' }, 'REDIS_CLUSTER="yes": must be true or false'],
+    [
+      { ...MODELS, REDIS_URL: 'rediss://x', REDIS_IAM_USER: 'edge' },
+      'REDIS_IAM_USER and REDIS_IAM_CACHE_NAME must be set together: REDIS_IAM_CACHE_NAME is not set',
+    ],
+    [
+      { ...MODELS, REDIS_URL: 'redis://x', REDIS_IAM_USER: 'edge', REDIS_IAM_CACHE_NAME: 'c' },
+      'REDIS_URL="redis://x": must start with rediss:// with REDIS_IAM_USER, for IAM needs TLS',
     ],
     [{ ...MODELS, ORIGIN_URL: 'x' }, 'ORIGIN_URL="x": must be a URL that starts with http:// or https://'],
     [
