@@ -146,11 +146,16 @@ function writeHead(
   more: readonly string[],
 ): void {
   const { headers, ageSeconds, cacheStatus } = answer;
-  const before = fieldValue(headers, 'cache-status');
-  const own = ['cache-status', before === undefined ? cacheStatus : `${before}, ${cacheStatus}`];
+  const own = ['cache-status', withOwnStatus(headers, cacheStatus)];
   const age = ageSeconds === undefined ? fieldValue(headers, 'age') : String(ageSeconds);
   if (age !== undefined) own.push('age', age);
   response.writeHead(status, statusText, [...own, ...flatFields(answer), ...more]);
+}
+
+/** `Cache-Status` of a response: what the caches behind said, then this one (RFC 9211, 2). */
+export function withOwnStatus(headers: Fields, own: string): string {
+  const before = fieldValue(headers, 'cache-status');
+  return before === undefined ? own : `${before}, ${own}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CacheEntry, EdgeCache } from '../cache/types';
-import { flatFields } from './answer';
+import { flatFields, withOwnStatus } from './answer';
 import type { Directives } from './cache-control';
 import { hitStatus } from './cache-status';
 import { keyOf } from './exchange';
@@ -68,7 +68,7 @@ export class MemoryAnswers {
     const { head, fields, body, bytes } = written;
     if (judge(head, NO_DIRECTIVES, now) !== 'reuse') return undefined;
     this.#cache.recordHit('memory', false);
-    fields[STATUS_AT] = hitStatus(head, 'memory', now);
+    fields[STATUS_AT] = withOwnStatus(head.headers, hitStatus(head, 'memory', now));
     fields[AGE_AT] = String(Math.floor(ageOf(head, now)));
     response.writeHead(head.status, head.statusText, fields);
     send(response, body);

@@ -1,0 +1,394 @@
+import type { RequestListener, ServerResponse } from 'node:http';
+import { deferred, until } from '../cache/fixtures';
+import { type CacheUnderTest, startCache } from './harness';
+
+let edge: CacheUnderTest;
+const start = async (options: Parameters<typeof startCache>[0] = {}) => {
+  edge = await startCache(options);
+};
+afterEach(() => edge.stop());
+
+/** An origin that numbers its answers. */
+function counting(headers: Record<string, string | string[]>, status = 200): RequestListener {
+  let count = 0;
+  return (_request, response) => {
+    count += 1;
+    response.writeHead(status, headers).end(`answer ${count}`);
+  };
+}
+
+/** An origin that waits: each request is answered when the test says so. */
+function waiting(): { listener: RequestListener; next(): Promise<ServerResponse> } {
+  const arrived: ServerResponse[] = [];
+  return {
+    listener: (_request, response) => void arrived.push(response),
+    async next() {
+      await until(() => arrived.length > 0);
+      const response = arrived.shift();
+      if (!response) throw new Error('nobody asked');
+      return response;
+    },
+  };
+}
+
+describe('fills', () => {
+  it('are one for all who ask for the same meanwhile', async () => {
+    await start();
+    const origin = waiting();
+    edge.origin(origin.listener);
+    const replies = Array.from({ length: 20 }, () => edge.get('/a'));
+    const response = await origin.next();
+    // Answered only when all of them are with the cache.
+    await until(() => edge.received() === 20);
+    response.writeHead(200, { 'cache-control': 'max-age=60' }).end('once');
+    const texts = (await Promise.all(replies)).map(({ text }) => text);
+    expect(new Set(texts)).toEqual(new Set(['once']));
+    expect(edge.asked).toEqual(['GET /a']);
+  });
+
+  it('go on when the client that caused them hangs up', async () => {
+    await start();
+    const origin = waiting();
+    edge.origin(origin.listener);
+    const first = await edge.openAndHangUp('/a');
+    const response = await origin.next();
+    const second = edge.get('/a');
+    first.hangUp();
+    response.writeHead(200, { 'cache-control': 'max-age=60' }).write('half ');
+    response.end('and half');
+    expect((await second).text).toBe('half and half');
+    expect((await edge.get('/a')).cacheStatus).toContain('; hit');
+    expect(edge.asked).toHaveLength(1);
+  });
+
+  it('are not shared when the response is for one client alone', async () => {
+    await start();
+    edge.origin((_request, response) => {
+      response.writeHead(200, { 'cache-control': 'private, max-age=60' }).end(String(edge.asked.length));
+    });
+    const replies = await Promise.all(Array.from({ length: 5 }, () => edge.get('/mine')));
+    expect(new Set(replies.map(({ text }) => text)).size).toBe(5);
+  });
+
+  it('are shared only by requests that select the same variant', async () => {
+    await start();
+    const origin = waiting();
+    edge.origin(origin.listener);
+    const english = edge.get('/v', { 'accept-language': 'en' });
+    const first = await origin.next();
+    const german = edge.get('/v', { 'accept-language': 'de' });
+    first.writeHead(200, { 'cache-control': 'max-age=60', vary: 'accept-language' }).end('hello');
+    const second = await origin.next();
+    second.writeHead(200, { 'cache-control': 'max-age=60', vary: 'accept-language' }).end('hallo');
+    expect([(await english).text, (await german).text]).toEqual(['hello', 'hallo']);
+    expect((await edge.get('/v', { 'accept-language': 'DE' })).text).toBe('hallo');
+    expect((await edge.get('/v', { 'accept-language': 'en' })).text).toBe('hello');
+    expect(edge.asked).toHaveLength(2);
+  });
+});
+
+describe('an invalidation', () => {
+  it.each(['before the headers', 'in the middle of the body'])(
+    'that comes %s of a fill keeps it out',
+    async (moment) => {
+      await start();
+      const origin = waiting();
+      edge.origin(origin.listener);
+      const early = edge.get('/a');
+      const response = await origin.next();
+      if (moment === 'before the headers') edge.purgeTag('x');
+      response.writeHead(200, { 'cache-control': 'max-age=60', 'surrogate-key': 'x' });
+      response.write('old');
+      if (moment !== 'before the headers') {
+        const reading = until(() => edge.asked.length === 1);
+        await reading;
+        edge.purgeTag('x');
+      }
+      response.end();
+      expect((await early).text).toBe('old');
+      edge.origin(counting({ 'cache-control': 'max-age=60' }));
+      expect((await edge.get('/a')).text).toBe('answer 1');
+    },
+  );
+
+  it('is not undone by a 304 to a revalidation that was under way', async () => {
+    await start();
+    edge.origin(counting({ 'cache-control': 'max-age=1', etag: '"1"', 'surrogate-key': 'x' }));
+    await edge.get('/a');
+    edge.pass(5);
+    const origin = waiting();
+    edge.origin(origin.listener);
+    const revalidating = edge.get('/a');
+    const response = await origin.next();
+    edge.purgeTag('x');
+    response.writeHead(304, { 'cache-control': 'max-age=1000', etag: '"1"' }).end();
+    expect((await revalidating).text).toBe('answer 1');
+    edge.origin(counting({ 'cache-control': 'max-age=60' }));
+    expect((await edge.get('/a')).cacheStatus).toContain('fwd=uri-miss');
+  });
+
+  it('makes a request that comes after it fill anew, not join', async () => {
+    await start();
+    const origin = waiting();
+    edge.origin(origin.listener);
+    const early = edge.get('/a');
+    const first = await origin.next();
+    edge.purgeTag('x');
+    const late = edge.get('/a');
+    const second = await origin.next();
+    first.writeHead(200, { 'cache-control': 'max-age=60' }).end('old');
+    second.writeHead(200, { 'cache-control': 'max-age=60' }).end('new');
+    expect([(await early).text, (await late).text]).toEqual(['old', 'new']);
+    expect((await edge.get('/a')).text).toBe('new');
+  });
+
+  it('by an unsafe method reaches every variant and the locations it names', async () => {
+    await start();
+    edge.origin((request, response) => {
+      const headers = { 'cache-control': 'max-age=60', vary: 'accept' };
+      if (request.method === 'POST')
+        response.writeHead(201, { location: '/made', 'content-location': 'http://elsewhere/kept' }).end();
+      else response.writeHead(200, headers).end(String(edge.asked.length));
+    });
+    for (const path of ['/list', '/made', '/kept']) await edge.get(path, { accept: 'a' });
+    await edge.get('/list', { accept: 'b' });
+    await edge.request('POST', '/list');
+    const statuses = [];
+    for (const [path, accept] of [
+      ['/list', 'a'],
+      ['/list', 'b'],
+      ['/made', 'a'],
+      ['/kept', 'a'],
+    ] as const) {
+      statuses.push((await edge.get(path, { accept })).cacheStatus.includes('; hit'));
+    }
+    expect(statuses).toEqual([false, false, false, true]);
+  });
+});
+
+describe('stale responses', () => {
+  it('answer at once within stale-while-revalidate, while one request refreshes them', async () => {
+    await start();
+    edge.origin(counting({ 'cache-control': 'max-age=10, stale-while-revalidate=30' }));
+    await edge.get('/a');
+    edge.pass(20);
+    const origin = waiting();
+    edge.origin(origin.listener);
+    const stale = [await edge.get('/a'), await edge.get('/a'), await edge.get('/a')];
+    expect(stale.map(({ text }) => text)).toEqual(['answer 1', 'answer 1', 'answer 1']);
+    expect(stale[0]?.cacheStatus).toContain('stale while revalidating');
+    (await origin.next()).writeHead(200, { 'cache-control': 'max-age=60' }).end('fresh');
+    await until(async () => (await edge.get('/a')).text === 'fresh');
+    expect(edge.asked).toHaveLength(2);
+  });
+
+  it('answer in place of a server error within stale-if-error, and not beyond', async () => {
+    await start();
+    edge.origin(counting({ 'cache-control': 'max-age=10, stale-if-error=60' }));
+    await edge.get('/a');
+    edge.origin(counting({}, 503));
+    edge.pass(30);
+    expect(await edge.get('/a')).toMatchObject({ status: 200, text: 'answer 1' });
+    edge.pass(100);
+    expect((await edge.get('/a')).status).toBe(503);
+  });
+
+  it('answer while the origin is out of reach, unless they must be revalidated', async () => {
+    await start();
+    edge.origin(counting({ 'cache-control': 'max-age=10' }));
+    await edge.get('/a');
+    edge.origin(counting({ 'cache-control': 'max-age=10, must-revalidate' }));
+    await edge.get('/strict');
+    edge.pass(30);
+    edge.origin((request) => request.socket.destroy());
+    expect(await edge.get('/a')).toMatchObject({ status: 200, text: 'answer 1' });
+    expect((await edge.get('/strict')).status).toBe(502);
+    edge.pass(7200);
+    expect((await edge.get('/a')).status).toBe(502);
+  });
+});
+
+describe('route policies', () => {
+  it('give a lifetime to responses that state none, and to errors one of their own', async () => {
+    await start({ policies: [{ path: '/api/*', defaultTtlSeconds: 60, negativeTtlSeconds: 5 }] });
+    edge.origin((request, response) => {
+      response.statusCode = request.url === '/api/none' ? 404 : 200;
+      response.end(String(edge.asked.length));
+    });
+    for (const path of ['/api/a', '/api/none', '/other']) await edge.get(path);
+    edge.pass(3);
+    const hits = [];
+    for (const path of ['/api/a', '/api/none', '/other'])
+      hits.push((await edge.get(path)).cacheStatus.includes('; hit'));
+    expect(hits).toEqual([true, true, false]);
+    edge.pass(3);
+    expect((await edge.get('/api/none')).cacheStatus).toContain('fwd=');
+  });
+
+  it('remember for the negative lifetime that the origin cannot be reached', async () => {
+    await start({ policies: [{ path: '/*', negativeTtlSeconds: 5 }] });
+    edge.origin((request) => request.socket.destroy());
+    expect((await edge.get('/a')).status).toBe(502);
+    expect((await edge.get('/a')).status).toBe(502);
+    expect(edge.asked).toHaveLength(1);
+    edge.pass(6);
+    edge.origin(counting({ 'cache-control': 'max-age=60' }));
+    expect((await edge.get('/a')).status).toBe(200);
+  });
+
+  it('keep responses out of the cache, or bound what is stored', async () => {
+    await start({
+      policies: [
+        { path: '/never/*', cache: false },
+        { path: '/small/*', maxBytes: 10 },
+      ],
+    });
+    edge.origin((_request, response) => {
+      response.writeHead(200, { 'cache-control': 'max-age=60' });
+      response.end('x'.repeat(20));
+    });
+    for (const path of ['/never/a', '/small/a']) {
+      await edge.get(path);
+      expect((await edge.get(path)).cacheStatus).toContain('fwd=');
+    }
+  });
+});
+
+describe('bodies', () => {
+  const LARGE = Buffer.alloc(3 * 1024 * 1024, 'abcdefghij');
+  const large: RequestListener = (_request, response) => {
+    response.writeHead(200, { 'cache-control': 'max-age=60', etag: '"big"' }).end(LARGE);
+  };
+
+  it('that are large go to the disk, and answer whole, by range and by 304 from there', async () => {
+    await start({ withDisk: true });
+    edge.origin(large);
+    expect((await edge.get('/big')).text).toBe(LARGE.toString());
+    await until(() => edge.bodies?.usage().entries === 1);
+    const again = await edge.get('/big');
+    expect(again.text).toBe(LARGE.toString());
+    expect(again.cacheStatus).toContain('; hit');
+    const range = await edge.get('/big', { range: 'bytes=1048570-1048589' });
+    expect(range).toMatchObject({ status: 206, text: LARGE.subarray(1048570, 1048590).toString() });
+    expect(range.headers.get('content-range')).toBe(`bytes 1048570-1048589/${LARGE.length}`);
+    // Fetch adds `no-cache` to a conditional request that has no Cache-Control of its own.
+    const asUsual = { 'cache-control': 'as-usual', pragma: 'as-usual' };
+    expect((await edge.get('/big', { 'if-none-match': '"big"', ...asUsual })).status).toBe(304);
+    expect((await edge.get('/big', { range: `bytes=${LARGE.length}-` })).status).toBe(416);
+    expect((await edge.get('/big', { range: 'bytes=0-1', 'if-range': '"other"', ...asUsual })).status).toBe(200);
+    expect(edge.asked).toHaveLength(1);
+    expect(edge.cache.stats().bytes.memory).toBeLessThan(100_000);
+  });
+
+  it('are read by several clients while they arrive', async () => {
+    await start({ withDisk: true });
+    const origin = waiting();
+    edge.origin(origin.listener);
+    const first = edge.get('/big');
+    const response = await origin.next();
+    response.writeHead(200, { 'cache-control': 'max-age=60', 'content-length': LARGE.length });
+    response.write(LARGE.subarray(0, 2_000_000));
+    const second = edge.get('/big');
+    response.end(LARGE.subarray(2_000_000));
+    const texts = [(await first).text, (await second).text];
+    expect(texts.every((text) => text === LARGE.toString())).toBe(true);
+    expect(edge.asked).toHaveLength(1);
+  });
+
+  it.each([false, true])('that break off break the connection and are not stored (disk: %s)', async (withDisk) => {
+    await start({ withDisk });
+    edge.origin((_request, response) => {
+      response.writeHead(200, { 'cache-control': 'max-age=60', 'content-length': LARGE.length });
+      response.write(LARGE.subarray(0, 1_000_000), () => response.destroy());
+    });
+    await expect(edge.get('/big')).rejects.toThrow();
+    edge.origin(large);
+    const whole = await edge.get('/big');
+    expect(whole.text).toBe(LARGE.toString());
+    expect(whole.cacheStatus).toContain('fwd=uri-miss');
+  });
+
+  it('of HEAD are none, with the length of the stored one', async () => {
+    await start();
+    edge.origin(counting({ 'cache-control': 'max-age=60' }));
+    await edge.get('/a');
+    const head = await edge.request('HEAD', '/a');
+    expect(head).toMatchObject({ status: 200, text: '' });
+    expect(head.headers.get('content-length')).toBe('8');
+    expect(edge.asked).toHaveLength(1);
+  });
+});
+
+describe('what the client is told', () => {
+  it('names the tier, the remaining freshness and the age', async () => {
+    await start();
+    edge.origin(counting({ 'cache-control': 'max-age=60' }));
+    expect((await edge.get('/a')).cacheStatus).toBe('mlcdn-edge; fwd=uri-miss; fwd-status=200; stored');
+    edge.pass(10);
+    const hit = await edge.get('/a');
+    expect(hit.cacheStatus).toBe('mlcdn-edge; hit; ttl=49; detail=memory');
+    expect(hit.headers.get('age')).toBe('10');
+  });
+
+  it('appends to the Cache-Status of the caches behind', async () => {
+    await start();
+    edge.origin(counting({ 'cache-control': 'max-age=60', 'cache-status': 'shield; hit' }));
+    await edge.get('/a');
+    expect((await edge.get('/a')).cacheStatus).toMatch(/^shield; hit, mlcdn-edge; hit;/);
+  });
+
+  it('has the tags of the origin under the one name that CloudFront reads', async () => {
+    await start({ policies: [{ path: '/*', tags: ['route:all'] }] });
+    edge.origin(
+      counting({ 'cache-control': 'max-age=60', 'surrogate-key': 'user:1 User:2', 'x-amz-meta-cache-tag': 'a,b' }),
+    );
+    const expected = 'route:all,a,b,user:1,user:2';
+    expect((await edge.get('/a')).headers.get('x-amz-meta-cache-tag')).toBe(expected);
+    expect((await edge.get('/a')).headers.get('x-amz-meta-cache-tag')).toBe(expected);
+    edge.purgeTag('user:2');
+    expect((await edge.get('/a')).text).toBe('answer 2');
+  });
+
+  it("is the origin's status and reason as they came, however odd", async () => {
+    await start();
+    edge.origin((_request, response) => void response.writeHead(299, 'Quite Fine').end('odd'));
+    expect(await edge.get('/a')).toMatchObject({ status: 299, text: 'odd' });
+  });
+
+  it('is 504 where only-if-cached finds nothing', async () => {
+    await start();
+    expect((await edge.get('/a', { 'cache-control': 'only-if-cached' })).status).toBe(504);
+    expect(edge.asked).toEqual([]);
+  });
+});
+
+describe('an origin at fault', () => {
+  it('that never answers is a 504', async () => {
+    await start({ originTimeoutMs: 200 });
+    edge.origin(() => undefined);
+    expect((await edge.get('/a')).status).toBe(504);
+  });
+
+  it('that sends more header than it may is a 502', async () => {
+    await start();
+    edge.origin((_request, response) => void response.writeHead(200, { 'x-long': 'x'.repeat(100_000) }).end());
+    expect((await edge.get('/a')).status).toBe(502);
+  });
+
+  it('whose client goes away is not left with a request that nobody waits for', async () => {
+    await start();
+    const gone = deferred<void>();
+    const origin = waiting();
+    edge.origin((request, response) => {
+      response.once('close', () => gone.resolve());
+      origin.listener(request, response);
+    });
+    const client = await edge.openAndHangUp('/never-stored');
+    const response = await origin.next();
+    response.writeHead(200, { 'cache-control': 'no-store' }).write('x');
+    await until(() => response.headersSent);
+    client.hangUp();
+    await gone.promise;
+    expect(response.writableFinished).toBe(false);
+  });
+});
