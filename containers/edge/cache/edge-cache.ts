@@ -192,8 +192,9 @@ class TieredCache implements EdgeCache {
   }
 
   async joinRegionalFill(key: string): Promise<Found | undefined> {
-    if (await this.#leases.take(key)) return undefined;
-    const entry = await this.#leases.wait(key);
+    const begun = await this.#leases.begin(key);
+    if (begun === 'fill') return undefined;
+    const entry = begun === 'wait' ? await this.#leases.wait(key) : begun;
     return entry && { entry: this.#tiers.promote(entry, 'l1', undefined), tier: 'l1' };
   }
 
@@ -255,9 +256,13 @@ class TieredCache implements EdgeCache {
     const missing = flights.filter(({ settled }) => !settled);
     if (missing.length === 0) return;
     if (!policy.oncePerRegion) return this.#fill(missing, fill, policy);
-    const taken = await Promise.all(missing.map(({ key }) => this.#leases.take(key)));
-    const own = missing.filter((_, i) => taken[i]);
-    const others = missing.filter((_, i) => !taken[i]);
+    const begun = await Promise.all(missing.map(({ key }) => this.#leases.begin(key)));
+    const own = missing.filter((_, i) => begun[i] === 'fill');
+    const others = missing.filter((_, i) => begun[i] === 'wait');
+    missing.forEach((flight, i) => {
+      const entry = begun[i];
+      if (typeof entry === 'object') this.#landFromRegion(flight, entry, policy);
+    });
     // Own fills do not wait for other tasks, which may be waiting for ours.
     await Promise.all([
       own.length > 0 ? this.#fill(own, fill, policy) : undefined,
@@ -292,9 +297,13 @@ class TieredCache implements EdgeCache {
     const waiting = performance.now();
     const found = await this.#leases.wait(flight.key);
     flight.timings.push({ tier: 'l1', ms: performance.now() - waiting });
-    if (!found) return this.#fill([flight], fill, policy);
+    if (found) this.#landFromRegion(flight, found, policy);
+    else await this.#fill([flight], fill, policy);
+  }
+
+  #landFromRegion(flight: Flight, found: CacheEntry, { tiers }: FillPolicy): void {
     this.#counters.hit('l1');
-    flight.land({ entry: this.#tiers.promote(found, 'l1', policy.tiers), tier: 'l1', stored: true });
+    flight.land({ entry: this.#tiers.promote(found, 'l1', tiers), tier: 'l1', stored: true });
   }
 
   async #fill(missing: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {

@@ -38,10 +38,17 @@ export class RegionLeases {
   }
 
   /**
-   * Tries to take the lease. `false` means that another task is filling the key; `true` that this one may, whether it
-   * has the lease or L1 gives none: a lease saves work, it is not needed to be right.
+   * Tries to take the lease: `wait` means that another task is filling the key, `fill` that this one may, whether it has
+   * the lease or L1 gives none (a lease saves work, it is not needed to be right). An entry was filled by another just
+   * before.
    */
-  async take(key: string): Promise<boolean> {
+  async begin(key: string): Promise<CacheEntry | 'wait' | 'fill'> {
+    if (!(await this.#take(key))) return 'wait';
+    // A holder stores first and lets go then, perhaps after this task had looked for the entry in vain.
+    return (this.#tokens.has(key) && (await this.#filledByAnother(key))) || 'fill';
+  }
+
+  async #take(key: string): Promise<boolean> {
     if (!this.#l1 || !this.#tiers.mayUseLasting() || this.#tokens.has(key)) return true;
     try {
       const token = await this.#l1.lease(key, this.#timing.ttlMs);
@@ -61,16 +68,19 @@ export class RegionLeases {
     for (let waitedMs = 0; waitedMs < ttlMs; waitedMs += pauseMs, pauseMs = Math.min(2 * pauseMs, 16 * pollMs)) {
       await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
       if (!this.#l1 || this.#closing.signal.aborted) return undefined;
-      // Looked at once more after the lease is taken: the holder stores first and lets go then.
-      const taken = await this.take(key);
-      const entry = await this.#tiers.lookUp(this.#l1, key);
-      if (entry && this.#clock() < entry.storedAt + entry.ttlMs) {
-        if (taken) this.release(key);
-        return entry;
-      }
-      if (taken) return undefined;
+      const taken = await this.#take(key);
+      const entry = await this.#filledByAnother(key);
+      if (entry || taken) return entry;
     }
     return undefined;
+  }
+
+  /** The fresh entry that another task has put into L1; a lease that this one has taken is given back then. */
+  async #filledByAnother(key: string): Promise<CacheEntry | undefined> {
+    const entry = this.#l1 && (await this.#tiers.lookUp(this.#l1, key));
+    if (!entry || this.#clock() >= entry.storedAt + entry.ttlMs) return undefined;
+    this.release(key);
+    return entry;
   }
 
   /** Writes to L1 under the lease of the entry's key, which is given back; `undefined` when there is none. */

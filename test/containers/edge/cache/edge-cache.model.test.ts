@@ -2,18 +2,30 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { CacheState } from '../../../../containers/edge/cache/cache-state';
 import { createEdgeCache } from '../../../../containers/edge/cache/edge-cache';
+import { decodeEntry, encodeEntry } from '../../../../containers/edge/cache/entry-codec';
 import { InvalidationIndex } from '../../../../containers/edge/cache/invalidation-index';
+import { KeyInvalidation } from '../../../../containers/edge/cache/key-invalidation';
 import { createMemoryStore } from '../../../../containers/edge/cache/memory-store';
-import type { BoundedStore, CacheEntry, CacheStore, EdgeCache, Filled } from '../../../../containers/edge/cache/types';
-import type { ControlMessage } from '../../../../lib/core/control-message';
-import { deferred } from './fixtures';
+import type {
+  BoundedStore,
+  CacheEntry,
+  CacheStore,
+  EdgeCache,
+  Filled,
+  FillTicket,
+  Position,
+} from '../../../../containers/edge/cache/types';
+import { Outbox } from '../../../../containers/edge/control/outbox';
+import type { ControlMessage, InvalidateMessage } from '../../../../lib/core/control-message';
+import { collectingLog, deferred } from './fixtures';
 
 /** A tier that outlives the process that uses it. */
 function lastingStore(tier: CacheStore['tier'], held: Map<string, CacheEntry>): BoundedStore {
   return {
     tier,
     get: (key) => held.get(key),
-    set: (entry) => void held.set(entry.key, entry),
+    // Through its bytes, as every lasting tier: what belongs to one process only is lost.
+    set: (entry) => void held.set(entry.key, decodeEntry(encodeEntry(entry))),
     delete: (key) => void held.delete(key),
     clear: () => held.clear(),
     close: async () => undefined,
@@ -28,16 +40,26 @@ class Log {
   retained: { seq: number; message: ControlMessage }[] = [];
   #flushes = 0;
 
-  append(message: ControlMessage): void {
+  readonly #seen = new Map<string, number>();
+
+  /** Once for each message id; `appended` is false when it stood there already. */
+  append(message: ControlMessage): { readonly position: Position; readonly appended: boolean } {
+    const known = this.#seen.get(message.id);
+    if (known !== undefined) return { position: { epoch: this.epoch, seq: known }, appended: false };
     this.retained.push({ seq: ++this.head, message });
+    this.#seen.set(message.id, this.head);
+    return { position: { epoch: this.epoch, seq: this.head }, appended: true };
   }
   trim(keep: number): void {
-    this.retained.splice(0, Math.max(0, this.retained.length - keep));
+    for (const { message } of this.retained.splice(0, Math.max(0, this.retained.length - keep))) {
+      this.#seen.delete(message.id);
+    }
   }
   flush(): void {
     this.epoch = `epoch ${++this.#flushes}`;
     this.head = 0;
     this.retained = [];
+    this.#seen.clear();
   }
 }
 
@@ -47,15 +69,16 @@ interface PendingFill {
   readonly origin: ReturnType<typeof deferred<Filled>>;
 }
 
+type Append = (message: ControlMessage) => Position;
+
 /** One edge task: a cache, the state its log follower drives, and fills that wait for the origin. */
 class Task {
   readonly #log: Log;
-  readonly index = new InvalidationIndex(
-    { epoch: 'none', seq: 0 },
-    {
-      limits: { names: 3, bans: 2, epochs: 3 },
-    },
-  );
+  readonly index: InvalidationIndex;
+  readonly #outbox = new Outbox();
+  readonly #append: Append;
+  /** What this task itself has invalidated: it must not answer with less, connected or not. */
+  readonly oldestAllowed = new Map<string, number>();
   readonly #memory = createMemoryStore(1_000_000);
   readonly state: CacheState;
   readonly cache: EdgeCache;
@@ -63,8 +86,15 @@ class Task {
   readonly #announced: { epoch: string; seq: number; message: ControlMessage }[] = [];
   connected = false;
 
-  constructor(log: Log, l1: Map<string, CacheEntry>, l2: Map<string, CacheEntry>, inherited: Task | undefined) {
+  constructor(
+    { log, l1, time, append }: Pick<Region, 'log' | 'l1' | 'time' | 'append'>,
+    l2: Map<string, CacheEntry>,
+    inherited: Task | undefined,
+  ) {
     this.#log = log;
+    this.#append = append;
+    const clock = () => time.now;
+    this.index = new InvalidationIndex({ epoch: 'none', seq: 0 }, { limits: { names: 3, bans: 2, epochs: 3 }, clock });
     if (inherited) this.index.restore(inherited.index.snapshot());
     const checkpoint = inherited?.state.checkpoint();
     const disk = lastingStore('l2', l2);
@@ -79,13 +109,39 @@ class Task {
       onControlMessage: () => undefined,
     });
     const mayUseLasting = () => this.state.hasCaughtUp();
+    const keyInvalidation = new KeyInvalidation(
+      this.index,
+      (message, onApplied) => {
+        this.#outbox.add(message, onApplied);
+        this.#send();
+      },
+      collectingLog(),
+      3,
+    );
     this.cache = createEdgeCache({
       memory: this.#memory,
       l1: lastingStore('l1', l1),
       l2: disk,
       index: this.index,
       mayUseLasting,
+      clock,
+      invalidateKeys: (keys) => keyInvalidation.invalidate(keys),
     });
+  }
+
+  #send(): void {
+    if (this.connected) void this.#outbox.send(async (message) => this.#append(message));
+  }
+
+  #apply(message: ControlMessage, position: Position): void {
+    this.state.apply(message, position);
+    this.#outbox.applied(message.id);
+  }
+
+  /** As at a heartbeat: what the log has moved past is done, what stood in a lost log is sent again. */
+  settleOutbox(): void {
+    this.#outbox.reached(this.state.checkpoint().position);
+    if (this.#outbox.hasUnsent()) this.#send();
   }
 
   announce(message: ControlMessage): void {
@@ -99,10 +155,11 @@ class Task {
       const here = this.state.checkpoint().position;
       if (item.epoch !== here.epoch && item.seq === 1) this.state.continueAs(item.epoch);
       const { epoch, seq } = this.state.checkpoint().position;
-      if (item.epoch === epoch && item.seq === seq + 1) this.state.apply(item.message, item);
+      if (item.epoch === epoch && item.seq === seq + 1) this.#apply(item.message, { epoch, seq: item.seq });
     }
     const wasFlushed = this.connected && this.state.checkpoint().position.epoch !== this.#log.epoch;
     if (wasFlushed && this.#log.head === 0) this.state.continueAs(this.#log.epoch);
+    this.settleOutbox();
   }
 
   disconnect(): void {
@@ -120,18 +177,22 @@ class Task {
       const applied = this.state.checkpoint().position.seq;
       if (seq <= applied) continue;
       if (seq > applied + 1) this.state.restartAt({ epoch, seq: seq - 1 });
-      this.state.apply(message, { epoch, seq });
+      this.#apply(message, { epoch, seq });
     }
     if (this.state.checkpoint().position.seq < head) this.state.restartAt({ epoch, seq: head });
     this.state.caughtUp();
+    this.#outbox.startAgain();
+    this.#send();
   }
 }
 
-const KEYS = ['a/1', 'a/2', 'b/1'];
+const KEYS = ['a/1', 'a/2', 'b/1', 'a/1\nvariant'];
+const MINUTE = 60_000;
+const baseKeyOf = (key: string) => key.replace(/\n.*/, '');
 const tagOf = (key: string) => `tag:${key.slice(0, 1)}`;
 const targetKinds = ['keys', 'tags', 'prefixes', 'patterns'] as const;
 const nameFor = {
-  keys: (key: string) => key,
+  keys: baseKeyOf,
   tags: tagOf,
   prefixes: (key: string) => key.slice(0, 2),
   patterns: (key: string) => `${key.slice(0, 1)}*`,
@@ -140,8 +201,8 @@ const nameFor = {
 const task = fc.nat(1);
 const key = fc.constantFrom(...KEYS);
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('ask' as const), task, key }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('answer' as const), task, which: fc.nat(9) }) },
+  { weight: 12, arbitrary: fc.record({ do: fc.constant('ask' as const), task, key }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('answer' as const), task, which: fc.nat(9) }) },
   {
     weight: 4,
     arbitrary: fc.record({ do: fc.constant('invalidate' as const), key, kind: fc.constantFrom(...targetKinds) }),
@@ -152,8 +213,22 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), task, keepDisk: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('trim' as const), keep: fc.nat(2) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('flush' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('find' as const), task, key }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const), task, which: fc.nat(9) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('invalidate here' as const), task, key }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('pass' as const), minutes: fc.constantFrom(5, 15, 25, 70) }),
+  },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+function isNamedBy({ targets }: InvalidateMessage, name: string): boolean {
+  const base = baseKeyOf(name);
+  const { keys, tags, prefixes, patterns } = targets;
+  if (keys.includes(base) || tags.includes(tagOf(name))) return true;
+  return [...prefixes, ...patterns].some((each) => each === '*' || each[0] === name[0]);
+}
 
 /** Lets every promise that can go on without the outside world go on. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -162,16 +237,20 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 class Region {
   readonly log = new Log();
   readonly l1 = new Map<string, CacheEntry>();
+  readonly time = { now: 1_000_000_000 };
   readonly disks = [new Map<string, CacheEntry>(), new Map<string, CacheEntry>()];
   readonly tasks: Task[];
   readonly truth = new Map(KEYS.map((name) => [name, 0]));
   readonly violations: string[] = [];
   readonly #truthAt = new Map<string, Map<string, number>>();
+  /** What every task that has applied the log up to its head must not answer with less than. */
+  readonly #acknowledged = new Map<string, number>();
   hits = 0;
+  staleHits = 0;
   hitsAfterInvalidation = 0;
 
   constructor() {
-    this.tasks = this.disks.map((disk) => new Task(this.log, this.l1, disk, undefined));
+    this.tasks = this.disks.map((disk) => new Task(this, disk, undefined));
     for (const each of this.tasks) each.connect();
   }
 
@@ -180,6 +259,13 @@ class Region {
     if (next.do === 'ask' && acting) await this.#ask(acting, next.key);
     if (next.do === 'answer' && acting) await this.#answer(acting, next.which);
     if (next.do === 'invalidate') this.#invalidate(next.key, next.kind);
+    if (next.do === 'find' && acting) await this.#find(acting, next.key);
+    if (next.do === 'fail' && acting) this.#fail(acting, next.which);
+    if (next.do === 'invalidate here' && acting) this.#invalidateHere(acting, next.key);
+    if (next.do === 'pass') {
+      this.time.now += next.minutes * MINUTE;
+      for (const each of this.tasks) each.index.forgetExpired();
+    }
     if (next.do === 'deliver') acting?.deliver(next.duplicate);
     if (next.do === 'disconnect') acting?.disconnect();
     if (next.do === 'connect') acting?.connect();
@@ -195,48 +281,109 @@ class Region {
 
   /** An answer must not be older than the last invalidation that the task had applied when it was asked. */
   async #ask(asked: Task, name: string): Promise<void> {
-    const { epoch, seq } = asked.state.checkpoint().position;
-    const oldestAllowed = this.#truthAt.get(`${epoch}/${seq}`)?.get(name) ?? 0;
+    const oldestAllowed = this.#oldestAllowed(asked, name);
     const origin = deferred<Filled>();
     const answer = asked.cache.getOrFill(name, () => {
       // The origin reads its data when it is asked, and answers when the schedule says.
       asked.fills.push({ key: name, value: this.truth.get(name) ?? 0, origin });
       return origin.promise;
     });
-    void answer.then(({ body, tier }) => {
-      const value = Number(body.toString());
-      if (tier !== 'origin') this.hits += 1;
-      if (tier !== 'origin' && value > 0) this.hitsAfterInvalidation += 1;
-      if (value < oldestAllowed) this.violations.push(`${name} from ${tier}: ${value}, not ${oldestAllowed} or newer`);
-    });
+    answer.then(
+      ({ body, tier, stale }) => {
+        const value = Number(body.toString());
+        if (tier !== 'origin') this.hits += 1;
+        if (stale) this.staleHits += 1;
+        if (tier !== 'origin' && value > 0) this.hitsAfterInvalidation += 1;
+        this.#judge(name, tier, value, oldestAllowed);
+      },
+      () => undefined,
+    );
+  }
+
+  /** As the HTTP cache asks: what is found may answer, fresh or stale; else the origin is asked under a ticket. */
+  async #find(asked: Task, name: string): Promise<void> {
+    const oldestAllowed = this.#oldestAllowed(asked, name);
+    const found = await asked.cache.find(name);
+    if (found) return this.#judge(name, `found in ${found.tier}`, Number(found.entry.body), oldestAllowed);
+    const ticket: FillTicket = asked.cache.beginFill(name);
+    const origin = deferred<Filled>();
+    asked.fills.push({ key: name, value: this.truth.get(name) ?? 0, origin });
+    origin.promise.then(
+      (filled) => ticket.commit(filled),
+      () => undefined,
+    );
+  }
+
+  #oldestAllowed(asked: Task, name: string): number {
+    const { epoch, seq } = asked.state.checkpoint().position;
+    return Math.max(this.#truthAt.get(`${epoch}/${seq}`)?.get(name) ?? 0, asked.oldestAllowed.get(name) ?? 0);
+  }
+
+  #judge(name: string, from: string, value: number, oldestAllowed: number): void {
+    if (value < oldestAllowed) this.violations.push(`${name} from ${from}: ${value}, not ${oldestAllowed} or newer`);
   }
 
   /** Notes what is true at the log's head: whoever has applied the log up to there must not answer with less. */
   #noteTruth(): void {
-    this.#truthAt.set(`${this.log.epoch}/${this.log.head}`, new Map(this.truth));
+    this.#truthAt.set(`${this.log.epoch}/${this.log.head}`, new Map(this.#acknowledged));
   }
 
   async #answer({ fills }: Task, which: number): Promise<void> {
     const [fill] = fills.splice(which % Math.max(1, fills.length), 1);
-    fill?.origin.resolve({ body: Buffer.from(String(fill.value)), tags: [tagOf(fill.key)], ttlMs: 3_600_000 });
+    fill?.origin.resolve({
+      body: Buffer.from(String(fill.value)),
+      tags: [tagOf(fill.key)],
+      ttlMs: 20 * MINUTE,
+      staleWhileRevalidateMs: 20 * MINUTE,
+      staleIfErrorMs: 60 * MINUTE,
+    });
   }
+
+  #fail({ fills }: Task, which: number): void {
+    const [fill] = fills.splice(which % Math.max(1, fills.length), 1);
+    fill?.origin.reject(new Error('the origin is down'));
+  }
+
+  /** An unsafe method has succeeded through this task. */
+  #invalidateHere(acting: Task, name: string): void {
+    const named = baseKeyOf(name);
+    for (const other of KEYS.filter((each) => baseKeyOf(each) === named)) {
+      this.truth.set(other, (this.truth.get(other) ?? 0) + 1);
+      acting.oldestAllowed.set(other, this.truth.get(other) ?? 0);
+    }
+    acting.cache.invalidateKeys([named]);
+  }
+
+  /** Appends a message and announces it to every task, once however often it is tried. */
+  readonly append: Append = (message) => {
+    const { position, appended } = this.log.append(message);
+    if (!appended) return position;
+    for (const other of KEYS) {
+      if (message.kind === 'invalidate' && isNamedBy(message, other)) {
+        this.#acknowledged.set(other, this.truth.get(other) ?? 0);
+      }
+    }
+    this.#noteTruth();
+    for (const each of this.tasks) each.announce(message);
+    return position;
+  };
 
   #invalidate(name: string, kind: (typeof targetKinds)[number]): void {
     const named = nameFor[kind](name);
-    const isNamed = (other: string) =>
-      kind === 'keys' ? other === named : kind === 'tags' ? tagOf(other) === named : other[0] === name[0];
-    for (const other of KEYS) if (isNamed(other)) this.truth.set(other, (this.truth.get(other) ?? 0) + 1);
     const targets = { keys: [], tags: [], prefixes: [], patterns: [], [kind]: [named] };
-    const message: ControlMessage = { kind: 'invalidate', id: randomUUID(), targets };
-    this.log.append(message);
-    this.#noteTruth();
-    for (const each of this.tasks) each.announce(message);
+    const message: InvalidateMessage = { kind: 'invalidate', id: randomUUID(), targets };
+    for (const other of KEYS) {
+      if (isNamedBy(message, other)) this.truth.set(other, (this.truth.get(other) ?? 0) + 1);
+    }
+    this.append(message);
   }
 
   #restart(number: number, keepDisk: boolean): void {
     const disk = this.disks[number] ?? new Map();
     if (!keepDisk) disk.clear();
-    this.tasks[number] = new Task(this.log, this.l1, disk, keepDisk ? this.tasks[number] : undefined);
+    const before = this.tasks[number];
+    void before?.cache.close();
+    this.tasks[number] = new Task(this, disk, keepDisk ? before : undefined);
   }
 
   async finish(): Promise<void> {
@@ -245,6 +392,7 @@ class Region {
       await settle();
       open = this.tasks.some(({ fills }) => fills.length > 0);
     }
+    for (const each of this.tasks) await each.cache.close();
   }
 }
 
@@ -252,12 +400,14 @@ describe('the edge cache under any interleaving', () => {
   it('never answers with something older than an invalidation that the task has applied', async () => {
     let hits = 0;
     let hitsAfterInvalidation = 0;
+    let staleHits = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 60 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 50, maxLength: 90 }), async (steps) => {
         const region = new Region();
         for (const next of steps) await region.run(next);
         await region.finish();
         hits += region.hits;
+        staleHits += region.staleHits;
         hitsAfterInvalidation += region.hitsAfterInvalidation;
         expect(region.violations).toEqual([]);
       }),
@@ -266,5 +416,6 @@ describe('the edge cache under any interleaving', () => {
     // Else the property would hold for a cache that never hits.
     expect(hits).toBeGreaterThan(2_000);
     expect(hitsAfterInvalidation).toBeGreaterThan(500);
+    expect(staleHits).toBeGreaterThan(200);
   });
 });
