@@ -17,8 +17,16 @@ export interface Location {
 
 /** Location of an entry that was just written, or found. */
 export function locationOf(entry: CacheEntry, at: Pick<Location, 'segment' | 'offset' | 'length'>): Location {
-  const { storedAt, stamp } = entry;
-  return { ...at, storedAt, stamp, retainedUntil: retainedUntil(entry), wasRead: false };
+  // Spelt out: spreading `at` costs several times as much, for every entry of a start-up scan.
+  return {
+    segment: at.segment,
+    offset: at.offset,
+    length: at.length,
+    storedAt: entry.storedAt,
+    stamp: entry.stamp,
+    retainedUntil: retainedUntil(entry),
+    wasRead: false,
+  };
 }
 
 /** The entry of a whole record, `undefined` when it is damaged or another version's. */
