@@ -96,6 +96,56 @@ describe('InvalidationIndex', () => {
     expect(keys.length + tags.length + bans.length).toBeLessThanOrEqual(3);
   });
 
+  it('reaches every variant by the base key, and one variant by its own', () => {
+    const index = fresh();
+    const variant = (name: string, seq = 0) => entryOf(`k\n${name}`, { stamp: at(seq) });
+    index.invalidate(targets({ keys: ['k\nfr'] }), at(1));
+    expect([index.isValid(variant('fr')), index.isValid(variant('de')), index.isValid(entryOf('k'))]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    index.invalidate(targets({ keys: ['k'] }), at(2));
+    expect([index.isValid(variant('de', 1)), index.isValid(variant('de', 2))]).toEqual([false, true]);
+    index.invalidate(targets({ patterns: ['k'] }), at(3));
+    expect(index.isValid(variant('de', 2))).toBe(false);
+  });
+
+  it('remembers invalidations as long as anything is kept, and never makes an entry valid by forgetting', () => {
+    const time = { now: 0 };
+    const index = new InvalidationIndex(at(0), { clock: () => time.now });
+    const day = 24 * 3_600_000;
+    index.noteRetention(day);
+    index.invalidate(targets({ keys: ['k'], tags: ['t'], prefixes: ['p/'] }), at(1));
+    const remembered = () => {
+      const { keys, tags, bans } = index.snapshot();
+      return keys.length + tags.length + bans.length;
+    };
+    time.now = day;
+    index.forgetExpired();
+    expect(remembered()).toBe(3);
+    time.now = day + 1;
+    index.forgetExpired();
+    expect(remembered()).toBe(0);
+    const hit = [entryOf('k'), entryOf('x', { tags: ['t'] }), entryOf('p/x')];
+    expect(hit.map((entry) => index.isValid(entry))).toEqual([false, false, false]);
+    expect(index.isValid(entryOf('k', { stamp: at(1) }))).toBe(true);
+  });
+
+  it('marks keys for this process until their message is applied, whatever is missed meanwhile', () => {
+    const index = fresh();
+    const place = index.mark(['k']);
+    expect(index.isValid(entryOf('k', { stamp: at(7) }))).toBe(false);
+    expect(index.isValid(entryOf('k\nvariant', { stamp: at(7) }))).toBe(false);
+    expect(index.isValid(entryOf('k', { stamp: index.position() }))).toBe(true);
+    index.restartAt(at(5));
+    expect(index.isValid(entryOf('k', { stamp: at(5) }))).toBe(false);
+    index.invalidate(targets({ keys: ['k'] }), at(6));
+    index.unmark(['k'], place);
+    expect(index.isValid(entryOf('k', { stamp: at(5) }))).toBe(false);
+    expect(index.isValid(entryOf('k', { stamp: at(6) }))).toBe(true);
+  });
+
   it('says after a restore what it said before', () => {
     const index = fresh();
     index.invalidate(targets({ keys: ['k'], tags: ['t'], prefixes: ['p/'], patterns: ['*g'] }), at(1));
