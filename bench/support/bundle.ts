@@ -1,9 +1,9 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { build } from 'esbuild';
 
 /** Bundles a program as the container's image bundles the service; resolves to the file that Node runs. */
 export async function bundle(entry: string, name: string): Promise<string> {
-  const outfile = join('.build', 'bench', `${name}.cjs`);
+  const outfile = resolve('.build', 'bench', `${name}.cjs`);
   await build({
     entryPoints: [entry],
     outfile,
