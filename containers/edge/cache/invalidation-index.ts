@@ -4,8 +4,6 @@ import { baseKeyOf } from './base-key';
 import { LocalMarks } from './local-marks';
 import type { CacheEntry, Position } from './types';
 
-export { baseKeyOf };
-
 /** An invalidation of everything whose key a predicate accepts, checked when an entry is read. */
 interface Ban {
   readonly kind: 'prefix' | 'glob';

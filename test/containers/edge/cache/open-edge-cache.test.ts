@@ -17,6 +17,8 @@ describe('openEdgeCache with Redis and a disk', () => {
   beforeAll(async () => {
     redis = await startRedis();
     client = createClient({ url: redis.url });
+    // Cut off with the others by a test; it connects again by itself.
+    client.on('error', () => undefined);
     await client.connect();
   });
   afterAll(async () => {
@@ -126,6 +128,37 @@ describe('openEdgeCache with Redis and a disk', () => {
     await until(() => [one, other].every(({ controlLog }) => controlLog.position().seq === 1));
     expect(await ask(one, 'second')).toBe('origin: second');
     expect(await ask(other, 'third')).not.toContain('first');
+  });
+
+  it('invalidates keys here at once and in the other tasks soon, also when the log was away meanwhile', async () => {
+    const one = await start();
+    const other = await start({ diskDir: undefined });
+    await fill(one);
+    await until(async () => (await ask(other)).endsWith('first'));
+    one.cache.invalidateKeys(['k']);
+    expect(await ask(one, 'second')).toBe('origin: second');
+    await until(() => other.controlLog.position().seq === 1);
+    expect(await ask(other, 'third')).not.toContain('first');
+
+    await redis.disconnectClients();
+    await until(() => !one.controlLog.connected());
+    one.cache.invalidateKeys(['k']);
+    expect(await one.cache.find('k')).toBeUndefined();
+    await until(() => [one, other].every(({ controlLog }) => controlLog.position().seq === 2));
+    expect(await other.cache.find('k')).toBeUndefined();
+  });
+
+  it('without Redis invalidates keys for itself, and remembers it beside the disk', async () => {
+    const alone = { redisUrl: undefined };
+    const first = await start(alone);
+    await ask(first, 'first');
+    await stop(first);
+    const second = await start(alone);
+    second.cache.invalidateKeys(['k']);
+    const third = await restart(second, alone);
+    await until(() => third.cache.stats().entries.l2 > 0);
+    expect(await ask(third, 'third')).toBe('origin: third');
+    expect(await ask(third)).toBe('memory: third');
   });
 
   it('passes on prepare and activate, and of a replayed history only the last of each model', async () => {
