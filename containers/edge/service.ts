@@ -4,6 +4,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { type OpenEdgeCache, openEdgeCache } from './cache';
 import { type BodyStore, openBodyStore } from './cache/body-store';
+import type { CacheStats, StoreUsage } from './cache/types';
 import type { EdgeConfig } from './config';
 import { ChannelFollower } from './control/channel-follower';
 import { ControlHandler } from './control/control-handler';
@@ -70,7 +71,15 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
         });
   if (config.redisUrl === undefined) log.info('REDIS_URL is not set: no L1, and invalidations do not reach this task');
 
-  const metrics = createMetrics(config.region, { stats: () => cache.stats() });
+  const metrics = createMetrics(config.region, {
+    stats: () => withBodies(cache.stats(), bodies?.usage()),
+    tierHealth: () => {
+      const health = open?.health() ?? {};
+      return bodies?.healthy() === false ? { ...health, l2: false } : health;
+    },
+    invalidationLag: () => open?.controlLog.lag()?.messages,
+    invalidationLagSeconds: () => open?.controlLog.lag()?.seconds,
+  });
   let draining = false;
   const app = createApp(
     {
@@ -112,6 +121,17 @@ async function openBodies(config: EdgeConfig, log: FastifyBaseLogger): Promise<B
     log.error({ err: error, directory }, 'large bodies cannot be kept; passing them on');
     return undefined;
   }
+}
+
+/** Counts large bodies as part of the disk tier, which they are to an operator. */
+function withBodies(stats: CacheStats, bodies: StoreUsage | undefined): CacheStats {
+  if (bodies === undefined) return stats;
+  return {
+    ...stats,
+    bytes: { ...stats.bytes, l2: stats.bytes.l2 + bodies.bytes },
+    evictions: { ...stats.evictions, l2: stats.evictions.l2 + bodies.evictions },
+    corrupt: stats.corrupt + bodies.corrupt,
+  };
 }
 
 function createModelSupply(config: EdgeConfig, log: FastifyBaseLogger, onChange: () => void): ModelSupply {

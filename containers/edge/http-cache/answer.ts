@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { CACHE_TAG_HEADER } from '../../../lib/core/tags';
 import type { StoredBody } from '../cache/body-store';
+import type { CacheLevel } from '../metrics';
 import { parseRange } from './byte-range';
 import { isNotModified, rangeApplies } from './conditional';
 import type { Exchange } from './exchange';
@@ -26,8 +27,16 @@ export interface Answer {
   readonly ageSeconds?: number | undefined;
   /** This cache's member of `Cache-Status` (RFC 9211). */
   readonly cacheStatus: string;
+  /** Where it comes from, for metrics. */
+  readonly level: CacheLevel;
   /** Whether preconditions and ranges are this cache's to apply: not on what is only passed on. */
   readonly evaluates: boolean;
+}
+
+/** What has been sent of an answer; its bytes grow until the response is finished. */
+export interface Sent {
+  readonly level: CacheLevel;
+  bytes: number;
 }
 
 /** Fields of a 304: what tells the client which stored response is meant, and how it stands now (RFC 9110, 15.4.5). */
@@ -56,16 +65,17 @@ export async function sendAnswer(exchange: Exchange, answer: Answer): Promise<vo
   const { request, response } = exchange;
   const { body } = answer;
   try {
-    exchange.onAnswer();
+    const sent: Sent = { level: answer.level, bytes: 0 };
+    exchange.onAnswer(sent);
     if (answer.evaluates && answer.status === 200) {
       if (isNotModified(request.headers, answer.headers)) return sendNotModified(response, answer);
-      if (sendRange(request, response, answer)) return await sent(response);
+      if (sendRange(request, response, answer, sent)) return await written(response);
     }
     const length = hasNoBody(answer.status) ? undefined : bodyLength(body);
     writeHead(response, answer, answer.status, answer.statusText, lengthFields(answer, length));
     if (request.method === 'HEAD' || hasNoBody(answer.status)) response.end();
-    else sendBody(response, body, 0, length);
-    await sent(response);
+    else sendBody(response, body, 0, length, sent);
+    await written(response);
   } finally {
     releaseBody(body);
   }
@@ -81,7 +91,7 @@ function sendNotModified(response: ServerResponse, answer: Answer): void {
 }
 
 /** Sends 206 or 416 where the request asks for a range that is to be applied; false where it does not. */
-function sendRange(request: IncomingMessage, response: ServerResponse, answer: Answer): boolean {
+function sendRange(request: IncomingMessage, response: ServerResponse, answer: Answer, sent: Sent): boolean {
   const { body, headers } = answer;
   const asked = fieldValue(request.headers, 'range');
   if (asked === undefined || request.method !== 'GET' || body.kind === 'stream') return false;
@@ -97,23 +107,34 @@ function sendRange(request: IncomingMessage, response: ServerResponse, answer: A
   const { first, last } = range;
   const fields = ['content-range', `bytes ${first}-${last}/${size}`, 'content-length', String(last - first + 1)];
   writeHead(response, answer, 206, 'Partial Content', fields);
-  sendBody(response, body, first, last + 1);
+  sendBody(response, body, first, last + 1, sent);
   return true;
 }
 
-function sendBody(response: ServerResponse, body: AnswerBody, start: number, end: number | undefined): void {
+function sendBody(
+  response: ServerResponse,
+  body: AnswerBody,
+  start: number,
+  end: number | undefined,
+  sent: Sent,
+): void {
   if (body.kind === 'bytes') {
-    response.end(end === body.bytes.length && start === 0 ? body.bytes : body.bytes.subarray(start, end));
+    const bytes = start === 0 && end === body.bytes.length ? body.bytes : body.bytes.subarray(start, end);
+    sent.bytes = bytes.length;
+    response.end(bytes);
     return;
   }
   const stream = body.kind === 'file' ? body.file.read(start, end) : body.stream;
+  stream.on('data', (chunk: Buffer) => {
+    sent.bytes += chunk.length;
+  });
   stream.once('error', (error) => response.destroy(error));
   response.once('close', () => stream.destroy());
   stream.pipe(response);
 }
 
 /** Resolves when the response has been sent or its client has gone. */
-async function sent(response: ServerResponse): Promise<void> {
+async function written(response: ServerResponse): Promise<void> {
   if (!response.writableFinished) await finished(response).catch(() => undefined);
 }
 

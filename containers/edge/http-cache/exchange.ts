@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { canonicalPath, type RoutePolicy } from '../../../lib/core/cache-policy';
 import { ServiceError } from '../errors';
+import type { Sent } from './answer';
 import { type Directives, requestDirectives } from './cache-control';
 
 /** One request on its way through the cache. */
@@ -14,7 +15,7 @@ export interface Exchange {
   readonly policy: RoutePolicy | undefined;
   readonly directives: Directives;
   /** Called just before the answer is written. */
-  readonly onAnswer: () => void;
+  readonly onAnswer: (sent: Sent) => void;
 }
 
 /** Reads what the cache needs of a request. Throws a ServiceError when its target is not a path. */
@@ -22,7 +23,7 @@ export function openExchange(
   request: IncomingMessage,
   response: ServerResponse,
   policyOf: (path: string) => RoutePolicy | undefined,
-  onAnswer: () => void,
+  onAnswer: (sent: Sent) => void,
 ): Exchange {
   const target = request.url ?? '';
   // Only a path: an absolute URL in the request line must not choose another origin.

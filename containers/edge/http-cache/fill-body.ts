@@ -23,7 +23,7 @@ export type KeptBody =
   | { readonly kind: 'passed' };
 
 /** What a reader gets for a position. */
-type Next = Buffer | 'later' | 'end' | Readable | Error;
+type Next = Buffer | 'later' | 'end' | Error;
 
 /**
  * The body of one fill, read by any number of clients while it arrives, each at its own pace: in memory while it is
@@ -76,7 +76,10 @@ export class FillBody {
       const bytes = this.#received;
       kept = await this.#file.commit().then(
         (id) => ({ kind: 'file', id, bytes }),
-        () => ({ kind: 'passed' }),
+        () => {
+          this.#passing = true;
+          return { kind: 'passed' };
+        },
       );
     } else if (!this.#passing) kept = { kind: 'inline', bytes: Buffer.concat(this.#chunks) };
     this.#whole = true;
@@ -96,6 +99,7 @@ export class FillBody {
   read(): Readable {
     const reader = new BodyReader(this);
     this.#readers.add(reader);
+    if (this.#file) reader.follow(this.#file.read());
     return reader;
   }
 
@@ -105,8 +109,12 @@ export class FillBody {
     const held = this.#chunkAt(position);
     if (held) return held;
     if (this.#whole && position === this.#received) return 'end';
-    if (this.#file) return this.#file.read(position);
     return position < this.#start ? new Error('this part of the body is gone') : 'later';
+  }
+
+  /** For readers: whether what follows `position` is in memory. */
+  holds(position: number): boolean {
+    return this.#chunkAt(position) !== undefined;
   }
 
   /** For readers: one has read on, or gone. */
@@ -130,7 +138,8 @@ export class FillBody {
       this.#file = file;
       this.#chunks = [];
       this.#start = this.#received;
-      this.#wake();
+      // At once: of a file that the disk or the bound ends, only those who read it already get what was written.
+      for (const reader of this.#readers) reader.follow(file.read(reader.position));
     } catch {
       this.#passing = true;
     }
@@ -223,12 +232,23 @@ class BodyReader extends Readable {
         this.destroy(next);
         return;
       }
-      if (next instanceof Readable) {
-        this.#readFrom(next);
-        return;
-      }
       this.#take(next);
     }
+  }
+
+  /** What follows is in a file that still grows; when it ends or breaks off there, the body knows what comes next. */
+  follow(file: Readable): void {
+    this.#file = file;
+    if (!this.#wanted) file.pause();
+    file.on('data', (chunk: Buffer) => {
+      if (!this.#take(chunk)) file.pause();
+    });
+    const leave = () => {
+      this.#file = undefined;
+      this.readOn();
+    };
+    file.once('end', leave);
+    file.once('error', leave);
   }
 
   #take(chunk: Buffer): boolean {
@@ -236,21 +256,5 @@ class BodyReader extends Readable {
     this.#wanted = this.push(chunk);
     this.#body.readerMoved(this, false);
     return this.#wanted;
-  }
-
-  /** The body goes on in a file that still grows; when it ends or breaks off there, the body knows what follows. */
-  #readFrom(file: Readable): void {
-    this.#file = file;
-    file.on('data', (chunk: Buffer) => {
-      if (!this.#take(chunk)) file.pause();
-    });
-    const leave = () => {
-      if (this.#file !== file) return;
-      this.#file = undefined;
-      this.#wanted = true;
-      this.readOn();
-    };
-    file.once('end', leave);
-    file.once('error', leave);
   }
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { canonicalPath } from '../../../lib/core/cache-policy';
 import type { EdgeCache, FillTicket } from '../cache/types';
-import type { CacheLevel } from '../metrics';
+import { messageOf, ServiceError } from '../errors';
 import { sendAnswer } from './answer';
 import { governingDirectives } from './cache-control';
 import { type ForwardReason, forwardStatus } from './cache-status';
@@ -30,75 +30,84 @@ export class Forwarder {
   }
 
   /** Passes a GET or HEAD on that no cache may answer. */
-  async pass(exchange: Exchange, reason: ForwardReason): Promise<CacheLevel> {
+  async pass(exchange: Exchange, reason: ForwardReason): Promise<void> {
     await this.send(exchange, await this.#ask(exchange), reason);
-    return 'origin';
   }
 
   /** Passes a request of any other method on; one that may have changed the origin invalidates (RFC 9111, 4.4). */
-  async passMethod(exchange: Exchange): Promise<CacheLevel> {
+  async passMethod(exchange: Exchange): Promise<void> {
     const { request, key } = exchange;
     const isUnsafe = !SAFE_METHODS.includes(String(request.method));
     const ticket = this.#cache.beginFill(key);
     const response = await this.#ask(exchange);
     if (!isUnsafe || response.status < 200 || response.status >= 400) {
-      await this.send(exchange, response, 'method');
-      return 'origin';
+      return this.send(exchange, response, 'method');
     }
     const nothingElseHappened = ticket.isCurrent();
     this.#cache.invalidateKeys(changedKeys(exchange, response.headers));
     if (!nothingElseHappened || !(await this.#sendStoringForGet(exchange, response))) {
       await this.send(exchange, response, 'method');
     }
-    return 'origin';
   }
 
   /** Passes a HEAD on, and takes what it says of the stored response to GET (RFC 9111, 4.3.5). */
-  async passHead(exchange: Exchange, stored: Candidate | undefined, ticket: FillTicket): Promise<CacheLevel> {
+  async passHead(exchange: Exchange, stored: Candidate | undefined, ticket: FillTicket): Promise<void> {
     const { policy, request } = exchange;
     const response = await this.#ask(exchange);
-    if (stored && response.status === 200 && isSameRepresentation(stored.head.headers, response.headers)) {
+    if (
+      stored &&
+      !stored.head.part &&
+      response.status === 200 &&
+      isSameRepresentation(stored.head.headers, response.headers)
+    ) {
       const confirmed = confirmedHead(stored.head, response, policy, isAuthorized(exchange));
       if (confirmed) store({ headers: request.headers, policy, ticket }, confirmed, stored.inlineBody);
     }
-    await this.send(exchange, response, 'stale');
-    return 'origin';
+    await this.send(exchange, response, stored ? 'stale' : 'uri-miss');
   }
 
   /** Passes a request for a range on, and stores the part, or the whole if the origin sends that. */
-  async passRange(exchange: Exchange, ticket: FillTicket): Promise<CacheLevel> {
+  async passRange(exchange: Exchange, ticket: FillTicket): Promise<void> {
     const { request, policy } = exchange;
     const response = await this.#ask(exchange);
     const head = headToStore(response, policy, isAuthorized(exchange));
     const length = Number(fieldValue(response.headers, 'content-length') ?? Number.NaN);
     const fillRequest = this.#fillRequest(exchange, ticket);
     if (head && response.status === 200) {
-      await this.#sendReceived(exchange, fillRequest, response, head, 'uri-miss');
-      return 'origin';
+      return this.#sendReceived(exchange, fillRequest, response, head, 'uri-miss');
     }
     const asked = fieldValue(request.headers, 'range') ?? '';
     const part = head && response.status === 206 ? partOf(response.headers, length, asked) : undefined;
     if (!head || !part || length > Math.min(MAX_PART_BYTES, policy?.maxBytes ?? MAX_PART_BYTES)) {
-      await this.send(exchange, response, 'partial');
-      return 'origin';
+      return this.send(exchange, response, 'partial');
     }
     // A part of this size is read whole before it is sent, so that none is stored that broke off.
-    const bytes = Buffer.from(await response.body.arrayBuffer());
-    if (response.headers.vary === undefined) store(fillRequest, { ...head, part, bodyBytes: bytes.length }, bytes);
-    const cacheStatus = forwardStatus('partial', 206, { stored: response.headers.vary === undefined });
-    const answer = { ...head, headers: response.headers, body: { kind: 'bytes', bytes } as const, cacheStatus };
-    await sendAnswer(exchange, { ...answer, evaluates: false });
-    return 'origin';
+    const bytes = await wholeBody(response);
+    const stored =
+      response.headers.vary === undefined && store(fillRequest, { ...head, part, bodyBytes: bytes.length }, bytes);
+    await sendAnswer(exchange, {
+      ...head,
+      headers: response.headers,
+      body: { kind: 'bytes', bytes },
+      cacheStatus: forwardStatus('partial', 206, { stored }),
+      level: 'origin',
+      evaluates: false,
+    });
   }
 
   /** Sends a response of the origin as it is. */
   async send(exchange: Exchange, response: OriginResponse, reason: ForwardReason): Promise<void> {
     const { status, statusText, headers, body } = response;
-    const stream = { kind: 'stream', stream: body, bytes: undefined } as const;
-    const cacheStatus = forwardStatus(reason, status);
-    const tags = tagsOf(headers, exchange.policy?.tags);
-    const answer = { status, statusText, headers, tags, body: stream, cacheStatus, evaluates: false };
-    await sendAnswer(exchange, answer);
+    await sendAnswer(exchange, {
+      status,
+      statusText,
+      headers,
+      tags: tagsOf(headers, exchange.policy?.tags),
+      body: { kind: 'stream', stream: body, bytes: undefined },
+      cacheStatus: forwardStatus(reason, status),
+      level: 'origin',
+      evaluates: false,
+    });
   }
 
   #ask({ request, response, target }: Exchange): Promise<OriginResponse> {
@@ -135,9 +144,14 @@ export class Forwarder {
     const arrival = receive(this.#context, fillRequest, response, head);
     const body = arrival.kind === 'stored' ? await arrival.open() : undefined;
     if (!body) throw new Error('the body of a response that has just begun cannot be read');
-    const cacheStatus = forwardStatus(reason, response.status, { stored: true });
-    const answer = { ...head, headers: response.headers, body, cacheStatus, evaluates: false };
-    await sendAnswer(exchange, answer);
+    await sendAnswer(exchange, {
+      ...head,
+      headers: response.headers,
+      body,
+      cacheStatus: forwardStatus(reason, response.status, { stored: true }),
+      level: 'origin',
+      evaluates: false,
+    });
   }
 
   #fillRequest(exchange: Exchange, ticket: FillTicket): FillRequest {
@@ -171,7 +185,16 @@ function isAuthorized({ request }: Exchange): boolean {
   return request.headers.authorization !== undefined;
 }
 
-function hasBody(headers: Fields): boolean {
+async function wholeBody(response: OriginResponse): Promise<Buffer> {
+  try {
+    return Buffer.from(await response.body.arrayBuffer());
+  } catch (error) {
+    throw new ServiceError('origin_unreachable', `the origin's body broke off: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Whether a request has a body, by its fields (RFC 9112, 6). */
+export function hasBody(headers: Fields): boolean {
   return headers['transfer-encoding'] !== undefined || Number(fieldValue(headers, 'content-length') ?? 0) > 0;
 }
 

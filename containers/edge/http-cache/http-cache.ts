@@ -3,14 +3,13 @@ import { type RoutePolicy, routeMatcher } from '../../../lib/core/cache-policy';
 import type { BodyStore } from '../cache/body-store';
 import type { EdgeCache, FillTicket, StoredTier } from '../cache/types';
 import { ServiceError } from '../errors';
-import type { CacheLevel } from '../metrics';
-import { type Answer, releaseBody, sendAnswer } from './answer';
+import { type Answer, releaseBody, type Sent, sendAnswer } from './answer';
 import { type ForwardReason, forwardStatus, hitStatus } from './cache-status';
 import { CONDITIONAL_FIELDS } from './conditional';
 import { type Exchange, openExchange } from './exchange';
 import type { Fields } from './fields';
 import { type Arrival, type FillContext, type FillRequest, fillFromOrigin, openStored, stored } from './fill';
-import { Forwarder } from './forward';
+import { Forwarder, hasBody } from './forward';
 import { MemoryAnswers } from './memory-answers';
 import { endToEnd, type OriginClient, viaField } from './origin-client';
 import { partAnswer } from './part';
@@ -81,14 +80,16 @@ export class HttpCache {
   }
 
   /**
-   * Answers a request from the cache or the origin, and says which level it was. Rejects with a ServiceError, before
-   * anything has been sent, when neither can answer. `onAnswer` is called just before it writes to `response`.
+   * Answers a request from the cache or the origin. Rejects with a ServiceError, before anything has been sent, when
+   * neither can answer. `onAnswer` is called just before it writes to `response`.
    */
-  async handle(request: IncomingMessage, response: ServerResponse, onAnswer: () => void): Promise<CacheLevel> {
+  async handle(request: IncomingMessage, response: ServerResponse, onAnswer: (sent: Sent) => void): Promise<void> {
     const exchange = openExchange(request, response, this.#policyOf, onAnswer);
     const { directives, policy } = exchange;
     if (request.method !== 'GET' && request.method !== 'HEAD') return this.#forwarder.passMethod(exchange);
-    if (policy?.cache === false || directives.has('no-store')) return this.#forwarder.pass(exchange, 'bypass');
+    // A body may change the answer to a GET, and is no part of the key.
+    if (policy?.cache === false || directives.has('no-store') || hasBody(request.headers))
+      return this.#forwarder.pass(exchange, 'bypass');
 
     // Before the look-up: an invalidation from now on makes whatever the origin confirms or sends too old to store.
     const ticket = this.#cache.beginFill(exchange.key);
@@ -97,9 +98,7 @@ export class HttpCache {
     const verdict = selected && judge(selected.head, directives, this.#clock());
     if (selected && (verdict === 'reuse' || verdict === 'reuse-and-refresh')) {
       if (verdict === 'reuse-and-refresh') this.#refresh(exchange, selection, ticket);
-      if (await this.#answerStored(exchange, selected, verdict === 'reuse' ? undefined : 'revalidating')) {
-        return selected.tier;
-      }
+      if (await this.#answerStored(exchange, selected, verdict === 'reuse' ? undefined : 'revalidating')) return;
     }
     this.#cache.recordMiss();
     if (directives.has('only-if-cached')) {
@@ -143,7 +142,7 @@ export class HttpCache {
     const cacheStatus = hitStatus(head, tier, now, stale);
     const ageSeconds = Math.floor(ageOf(head, now));
     if (head.part) {
-      const answer = partAnswer(exchange.request, head, inlineBody, { cacheStatus, ageSeconds });
+      const answer = partAnswer(exchange.request, head, inlineBody, { cacheStatus, ageSeconds, level: tier });
       if (!answer) return false;
       this.#cache.recordHit(tier, stale !== undefined);
       await sendAnswer(exchange, answer);
@@ -152,13 +151,13 @@ export class HttpCache {
     const body = await openStored(this.#context.bodies, head, inlineBody);
     if (!body) return false;
     this.#cache.recordHit(tier, stale !== undefined);
-    const answer: Answer = { ...head, body, ageSeconds, cacheStatus, evaluates: true };
+    const answer: Answer = { ...head, body, ageSeconds, cacheStatus, level: tier, evaluates: true };
     await sendAnswer(exchange, answer);
     return true;
   }
 
   /** Answers from the origin, sharing its response with everybody who asks for the same meanwhile. */
-  async #fetch(exchange: Exchange, selection: Selection, ticket: FillTicket): Promise<CacheLevel> {
+  async #fetch(exchange: Exchange, selection: Selection, ticket: FillTicket): Promise<void> {
     const { flightKey, selected } = selection;
     const running = this.#unshared.get(flightKey) ? undefined : this.#flights.get(flightKey);
     try {
@@ -166,14 +165,12 @@ export class HttpCache {
       if (failure) throw failure;
       if (running?.ticket.isCurrent()) {
         const arrival = await running.arrival;
-        const level = await this.#answerArrival(exchange, selection, arrival, running.leader);
-        if (level) return level;
+        if (await this.#answerArrival(exchange, selection, arrival, running.leader)) return;
         if (arrival.kind === 'private') this.#unshared.set(flightKey, true, UNSHARED_MS);
       }
       const own = this.#fill(exchange, selection, ticket);
       const arrival = await own.arrival;
-      const level = await this.#answerArrival(exchange, selection, arrival);
-      if (level) return level;
+      if (await this.#answerArrival(exchange, selection, arrival)) return;
       throw new ServiceError('origin_unreachable', 'the origin broke off its answer');
     } catch (error) {
       const isOriginAway = error instanceof ServiceError && error.status >= 500;
@@ -184,39 +181,38 @@ export class HttpCache {
       const mayServe = isOriginAway && selected && mayAnswerInstead(selected.head, this.#clock());
       if (!mayServe || exchange.response.headersSent) throw error;
       if (!(await this.#answerStored(exchange, selected, 'error'))) throw error;
-      return selected.tier;
     }
   }
 
-  /** Sends what arrived. `undefined` when this request may not have it, or cannot any more. */
+  /** Sends what arrived; false when this request may not have it, or cannot any more. */
   async #answerArrival(
     exchange: Exchange,
     { selected, missReason }: Selection,
     arrival: Arrival,
     leader?: Fields,
-  ): Promise<CacheLevel | undefined> {
+  ): Promise<boolean> {
     const { request } = exchange;
     const collapsed = leader !== undefined;
     if (arrival.kind === 'origin-error') {
       const mayServe = selected && mayAnswerInstead(selected.head, this.#clock());
-      return mayServe && (await this.#answerStored(exchange, selected, 'error')) ? selected.tier : undefined;
+      return mayServe === true && (await this.#answerStored(exchange, selected, 'error'));
     }
     if (arrival.kind === 'private') {
-      if (collapsed) return undefined;
+      if (collapsed) return false;
       await this.#forwarder.send(exchange, arrival.response, missReason);
-      return 'origin';
+      return true;
     }
     const isSame = !leader || arrival.variantOf(leader) === arrival.variantOf(request.headers);
-    if (collapsed && !(arrival.shareable && isSame)) return undefined;
+    if (collapsed && !(arrival.shareable && isSame)) return false;
     const body = await arrival.open();
-    if (!body) return undefined;
+    if (!body) return false;
     const { head, originStatus } = arrival;
     const age = Math.floor(ageOf(head, this.#clock()));
     const cacheStatus = forwardStatus(missReason, originStatus, { stored: true, collapsed });
     // To whom the origin answers, its own `Age` still holds.
     const ageSeconds = collapsed || (age > 0 && head.headers.age === undefined) ? age : undefined;
-    await sendAnswer(exchange, { ...head, body, cacheStatus, ageSeconds, evaluates: true });
-    return 'origin';
+    await sendAnswer(exchange, { ...head, body, cacheStatus, ageSeconds, level: 'origin', evaluates: true });
+    return true;
   }
 
   /** Asks the origin, on behalf of everybody who joins until the response is stored. */

@@ -17,7 +17,7 @@ export function partAnswer(
   request: IncomingMessage,
   head: ResponseHead,
   stored: Buffer,
-  provenance: Pick<Answer, 'cacheStatus' | 'ageSeconds'>,
+  provenance: Pick<Answer, 'cacheStatus' | 'ageSeconds' | 'level'>,
 ): Answer | undefined {
   const asked = fieldValue(request.headers, 'range');
   const { part } = head;

@@ -32,6 +32,7 @@ export function createApp(
   });
   app.addHook('preClose', async () => hotPath.stop());
   app.decorateRequest('cacheLevel', 'none');
+  app.decorateRequest('sent', undefined);
   observeRequests(app, context);
   answerErrors(app, limits.bodyBytes);
   app.register(async (scope) => {
@@ -48,9 +49,12 @@ function observeRequests(app: FastifyInstance, context: HttpContext): void {
   app.addHook('onResponse', async (request, reply) => {
     const path = request.url.split('?')[0] ?? '';
     if (PROBES.includes(path)) return;
-    const bytes = Number(reply.getHeader('content-length') ?? 0);
+    const { level, bytes } = request.sent ?? {
+      level: request.cacheLevel,
+      bytes: Number(reply.getHeader('content-length') ?? 0),
+    };
     const seconds = reply.elapsedTime / 1000;
-    context.metrics.observe({ status: reply.statusCode, level: request.cacheLevel, seconds, bytes });
+    context.metrics.observe({ status: reply.statusCode, level, seconds, bytes });
   });
 }
 

@@ -1,3 +1,4 @@
+import type { Sent } from '../http-cache/answer';
 import type { HttpCache } from '../http-cache/http-cache';
 import type { ModelRepository } from '../inference/model-repository';
 import type { Predictor } from '../inference/predictor';
@@ -20,5 +21,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The cache level that answered, for metrics; set by the route. */
     cacheLevel: CacheLevel;
+    /** What the HTTP cache has sent by itself; absent where the router sends the answer. */
+    sent: Sent | undefined;
   }
 }

@@ -21,7 +21,10 @@ export function registerPassThrough(app: FastifyInstance, httpCache: HttpCache |
       }
       if (httpCache === undefined) throw new ServiceError('not_found', `there is no ${path} here`);
       // The cache writes to the socket itself: statuses, reason phrases and fields as the origin sent them.
-      request.cacheLevel = await httpCache.handle(request.raw, reply.raw, () => reply.hijack());
+      await httpCache.handle(request.raw, reply.raw, (sent) => {
+        request.sent = sent;
+        reply.hijack();
+      });
       return reply;
     });
   });

@@ -31,6 +31,8 @@ export interface CacheUnderTest {
   purgeTag(tag: string): void;
   get(path: string, headers?: Record<string, string>): Promise<Reply>;
   request(method: string, path: string, headers?: Record<string, string>): Promise<Reply>;
+  /** Sends a GET with a body; resolves with all that comes back. */
+  getWithBody(path: string, body: string): Promise<string>;
   /** Sends a request and hangs up at once when told to. */
   openAndHangUp(path: string): Promise<{ hangUp(): void }>;
   stop(): Promise<void>;
@@ -119,6 +121,15 @@ export async function startCache(options: HarnessOptions = {}): Promise<CacheUnd
       ),
     request,
     get: (path, headers) => request('GET', path, headers),
+    getWithBody: async (path, body) => {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
+      const parts: Buffer[] = [];
+      for await (const part of socket) parts.push(part as Buffer);
+      return Buffer.concat(parts).toString();
+    },
     openAndHangUp: async (path) => {
       const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
       await once(socket, 'connect');

@@ -362,6 +362,20 @@ describe('what the client is told', () => {
   });
 });
 
+describe('a GET with a body', () => {
+  it('is neither answered from the cache nor stored: the body is no part of the key', async () => {
+    await start();
+    edge.origin((request, response) => {
+      response.writeHead(200, { 'cache-control': 'max-age=60' });
+      request.pipe(response);
+    });
+    const poison = await edge.getWithBody('/a', 'poison');
+    expect(poison).toContain('poison');
+    expect((await edge.get('/a')).text).toBe('');
+    expect(await edge.getWithBody('/a', 'other')).toContain('other');
+  });
+});
+
 describe('an origin at fault', () => {
   it('that never answers is a 504', async () => {
     await start({ originTimeoutMs: 200 });
