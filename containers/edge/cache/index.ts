@@ -11,7 +11,7 @@ import { KeyInvalidation } from './key-invalidation';
 import { createL1Store } from './l1-store';
 import { createMemoryStore } from './memory-store';
 import type { RedisAccess } from './redis-connection';
-import type { EdgeCache, Position } from './types';
+import type { EdgeCache, Position, StoredTier } from './types';
 
 /** What the edge service decides about its cache. */
 export interface EdgeCacheConfig {
@@ -36,6 +36,8 @@ export interface EdgeCacheConfig {
 export interface OpenEdgeCache {
   readonly cache: EdgeCache;
   readonly controlLog: ControlLog;
+  /** Whether each tier in use answers, or is left alone until it does again. */
+  health(): Partial<Record<StoredTier, boolean>>;
   /** Stops following the log, writes out what is still on its way to a tier and closes every tier. */
   close(): Promise<void>;
 }
@@ -75,6 +77,11 @@ export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCa
   return {
     cache,
     controlLog,
+    health: () => ({
+      memory: true,
+      ...(l1 && { l1: l1.healthy() }),
+      ...(disk && { l2: disk.store.healthy() }),
+    }),
     async close() {
       await controlLog.close();
       await cache.close();

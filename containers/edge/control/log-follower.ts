@@ -3,7 +3,7 @@ import type { InvalidateMessage } from '../../../lib/core/control-message';
 import type { RedisAccess } from '../cache/redis-connection';
 import { LogSession } from './log-session';
 import { Outbox } from './outbox';
-import type { ControlLog, Logger, LogState, ModelReport } from './types';
+import type { ControlLog, ControlLogLag, Logger, LogState, ModelReport } from './types';
 
 /** What a follower needs. Durations in ms. */
 export interface ControlLogOptions {
@@ -41,6 +41,7 @@ export function createNullControlLog(state: Pick<LogState, 'checkpoint' | 'apply
     ready: Promise.resolve(),
     position: () => state.checkpoint().position,
     connected: () => false,
+    lag: () => undefined,
     reportSoon: () => undefined,
     close: async () => undefined,
   };
@@ -56,6 +57,9 @@ class LogFollower implements ControlLog {
   readonly #outbox = new Outbox();
   #becomeReady: () => void = () => undefined;
   #session: LogSession | undefined;
+  #missing = 0;
+  /** When a comparison last found nothing missing, by `performance.now()`. */
+  #completeAt: number | undefined;
 
   constructor(options: ControlLogOptions) {
     this.#options = options;
@@ -72,6 +76,11 @@ class LogFollower implements ControlLog {
 
   connected(): boolean {
     return this.#session?.live ?? false;
+  }
+
+  lag(): ControlLogLag | undefined {
+    if (this.#completeAt === undefined) return undefined;
+    return { messages: this.#missing, seconds: (performance.now() - this.#completeAt) / 1000 };
   }
 
   append(message: InvalidateMessage, onApplied: () => void): void {
@@ -115,6 +124,10 @@ class LogFollower implements ControlLog {
     const session = new LogSession({
       ...this.#options,
       outbox: this.#outbox,
+      onCompared: (missing) => {
+        this.#missing = missing;
+        if (missing === 0) this.#completeAt = performance.now();
+      },
       startedAt: this.#startedAt,
       heartbeatMs: this.#options.heartbeatMs ?? 1_000,
       replyDeadlineMs: this.#options.replyDeadlineMs ?? 3_000,

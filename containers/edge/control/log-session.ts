@@ -14,6 +14,8 @@ export interface LogSessionOptions {
   readonly state: LogState;
   readonly outbox: Outbox;
   readonly report: () => ModelReport;
+  /** Told how many messages of the log are not applied here, whenever that has been compared. */
+  readonly onCompared: (missing: number) => void;
   readonly log: Logger;
   readonly heartbeatMs: number;
   readonly replyDeadlineMs: number;
@@ -116,6 +118,7 @@ export class LogSession {
   async #checkAndReport(connection: LogConnection): Promise<void> {
     const { epoch, head } = await connection.head();
     const { position } = this.#state.checkpoint();
+    this.#options.onCompared(epoch === position.epoch ? Math.max(0, head - position.seq) : head);
     if ((epoch !== position.epoch || head !== position.seq) && !this.#catchingUp) await this.#catchUp(connection);
     if (this.#ended) return;
     this.#options.outbox.reached(this.#state.checkpoint().position);
@@ -171,6 +174,7 @@ export class LogSession {
     }
     const isFirstTime = !this.live;
     this.live = true;
+    this.#options.onCompared(0);
     if (isFirstTime) {
       this.#state.caughtUp();
       this.#options.outbox.startAgain();

@@ -38,12 +38,22 @@ export interface LogState {
   caughtUp(): void;
 }
 
+/** How far a task is behind the head of its control log. */
+export interface ControlLogLag {
+  /** Messages past the position applied here, when the two were last compared. */
+  readonly messages: number;
+  /** Seconds since a comparison last found nothing missing: no invalidation is missing here for longer than that. */
+  readonly seconds: number;
+}
+
 /** A region's control log as one edge task follows it. */
 export interface ControlLog {
   /** Position up to which every message is applied. */
   position(): Position;
   /** True while the log is followed live; false while (re)connecting. */
   connected(): boolean;
+  /** As of the last heartbeat; `undefined` before the log was first caught up with, and when there is none. */
+  lag(): ControlLogLag | undefined;
   /** Resolves when the log has been caught up with for the first time; at once when there is no log. */
   readonly ready: Promise<void>;
   /**

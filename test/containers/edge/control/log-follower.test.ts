@@ -95,6 +95,21 @@ describe('the follower of the control log', () => {
     expect(follower.connected()).toBe(true);
   });
 
+  it('tells how far behind it is: unknown before, nothing while it follows, and for how long once cut off', async () => {
+    const follower = follow(new RecordingState());
+    expect(follower.lag()).toBeUndefined();
+    await follower.ready;
+    await append(invalidation('a'));
+    await at(follower, 1);
+    await until(() => follower.lag()?.messages === 0);
+    const before = follower.lag()?.seconds ?? 0;
+    await until(() => (follower.lag()?.seconds ?? Number.POSITIVE_INFINITY) < before + 1);
+    await follower.close();
+    const cut = follower.lag()?.seconds ?? 0;
+    await until(() => (follower.lag()?.seconds ?? 0) > cut);
+    expect(follower.lag()?.messages).toBe(0);
+  });
+
   it('replays the whole log to a task that has never seen it', async () => {
     for (const key of ['a', 'b']) await append(invalidation(key));
     const state = new RecordingState();
