@@ -195,18 +195,21 @@ describe('the L1 store on a cluster', () => {
     expect(await sizes()).toEqual([0, 0, 0]);
   });
 
-  it.each(['plain', '}brace first', 'a{b}c', '', 'x'.repeat(5_000)])(
-    'leases and stores %j in one step',
-    async (key) => {
-      const token = (await store.lease(key, 60_000)) ?? '';
-      expect(await store.lease(key, 60_000)).toBeUndefined();
-      await store.setUnderLease(entryOf(key), token);
-      expect((await store.get(key))?.key).toBe(key);
-      const next = (await store.lease(key, 60_000)) ?? '';
-      await store.release(key, next);
-      expect(await store.lease(key, 60_000)).toBeDefined();
-    },
-  );
+  it.each([
+    ['a plain name', 'plain'],
+    ['a name that begins with a brace', '}brace first'],
+    ['a name with braces', 'a{b}c'],
+    ['an empty name', ''],
+    ['a long name', 'x'.repeat(5_000)],
+  ])('leases and stores under %s in one step', async (_what, key) => {
+    const token = (await store.lease(key, 60_000)) ?? '';
+    expect(await store.lease(key, 60_000)).toBeUndefined();
+    await store.setUnderLease(entryOf(key), token);
+    expect((await store.get(key))?.key).toBe(key);
+    const next = (await store.lease(key, 60_000)) ?? '';
+    await store.release(key, next);
+    expect(await store.lease(key, 60_000)).toBeDefined();
+  });
 
   it('serves the control log from the node that has it', async () => {
     const heard: number[] = [];

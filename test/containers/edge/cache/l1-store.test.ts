@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createClient } from 'redis';
-import { createL1Store } from '../../../../containers/edge/cache/l1-store';
-import type { CacheStore } from '../../../../containers/edge/cache/types';
+import { createL1Store, type L1Store } from '../../../../containers/edge/cache/l1-store';
+import type { CacheEntry } from '../../../../containers/edge/cache/types';
 import { startRedis, type TestRedis } from '../../../support/redis';
 import { collectingLog, entryOf, until } from './fixtures';
 
@@ -10,7 +10,7 @@ const ROOT = process.cwd();
 
 describe('the L1 store', () => {
   let redis: TestRedis;
-  let store: CacheStore;
+  let store: L1Store;
   const log = collectingLog();
   beforeAll(async () => {
     redis = await startRedis();
@@ -37,6 +37,76 @@ describe('the L1 store', () => {
     expect(left).toBeGreaterThan(30_000);
     expect(left).toBeLessThanOrEqual(60_000);
     expect(keys.some((key) => key.endsWith(':{stale}'))).toBe(false);
+  });
+
+  it('keeps an entry for as long as it may be answered with stale', async () => {
+    const stale = { storedAt: Date.now() - 2_000, ttlMs: 1_000, staleWhileRevalidateMs: 61_000, staleIfErrorMs: 5_000 };
+    await store.set(entryOf('kept', stale));
+    const left = Number(await redis.send('PTTL', 'mlcdn:entry:{kept}'));
+    expect(left).toBeGreaterThan(30_000);
+    expect(left).toBeLessThanOrEqual(60_000);
+  });
+
+  describe('leases', () => {
+    const at = (seq: number, fields: Partial<CacheEntry> = {}) =>
+      entryOf('leased', { stamp: { epoch: 'a', seq }, body: Buffer.from(`${seq}`), ...fields });
+    const stored = async () => (await store.get('leased'))?.body.toString();
+    beforeEach(async () => {
+      await until(isStored('connected'));
+      await redis.flush();
+    });
+
+    it('goes to one filler at a time, until it is given back or runs out', async () => {
+      const token = await store.lease('leased', 60_000);
+      expect(token).toBeDefined();
+      expect(await store.lease('leased', 60_000)).toBeUndefined();
+      await store.release('leased', 'the token of another');
+      expect(await store.lease('leased', 60_000)).toBeUndefined();
+      await store.release('leased', token ?? '');
+      expect(await store.lease('leased', 20)).toBeDefined();
+      await until(async () => (await store.lease('leased', 60_000)) !== undefined);
+    });
+
+    it('is given back by the set under it', async () => {
+      await store.set(at(1, { storedAt: Date.now() + 5_000 }));
+      const token = (await store.lease('leased', 60_000)) ?? '';
+      await store.setUnderLease(at(1, { body: Buffer.from('again') }), token);
+      expect(await stored()).toBe('again');
+      expect(await store.lease('leased', 60_000)).toBeDefined();
+    });
+
+    it('is given back by an entry that nobody may be answered with any more, which is not stored', async () => {
+      const token = (await store.lease('leased', 60_000)) ?? '';
+      await store.setUnderLease(at(1, { storedAt: Date.now() - 10, ttlMs: 5 }), token);
+      expect(await stored()).toBeUndefined();
+      expect(await store.lease('leased', 60_000)).toBeDefined();
+    });
+
+    it('never replaces a newer stamp of the same epoch, held or lost', async () => {
+      await store.set(at(9));
+      const token = (await store.lease('leased', 60_000)) ?? '';
+      await store.setUnderLease(at(8, { storedAt: Date.now() + 1_000 }), token);
+      await store.setUnderLease(at(8, { storedAt: Date.now() + 1_000 }), 'lost');
+      expect(await stored()).toBe('9');
+      await store.setUnderLease(at(1, { stamp: { epoch: 'b', seq: 1 }, storedAt: Date.now() + 1_000 }), 'lost');
+      expect(await stored()).toBe('1');
+    });
+
+    it('does not replace what another fill stored after it was lost, and leaves the lease of that fill alone', async () => {
+      const begun = Date.now();
+      const next = await store.lease('leased', 60_000);
+      await store.set(at(3, { storedAt: begun + 1, body: Buffer.from('of another') }));
+      await store.setUnderLease(at(3, { storedAt: begun }), 'lost');
+      expect(await stored()).toBe('of another');
+      expect(await store.lease('leased', 60_000)).toBeUndefined();
+      await store.release('leased', next ?? '');
+    });
+
+    it('stores a slow fill whose lease ran out while nobody else filled', async () => {
+      await store.set(at(3, { storedAt: Date.now() - 5_000, body: Buffer.from('old') }));
+      await store.setUnderLease(at(3, { body: Buffer.from('slow') }), 'run out');
+      expect(await stored()).toBe('slow');
+    });
   });
 
   it('takes what it cannot read for a miss', async () => {
