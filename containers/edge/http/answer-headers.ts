@@ -36,7 +36,11 @@ export function serverTiming(answers: readonly CacheAnswer[]): string {
   for (const { timings } of answers) {
     for (const { tier, ms } of timings) totals.set(tier, Math.max(totals.get(tier) ?? 0, ms));
   }
-  return [...totals].map(([tier, ms]) => `${tier === 'origin' ? 'infer' : tier};dur=${ms.toFixed(3)}`).join(', ');
+  return [...totals].map(([tier, ms]) => timingText({ tier, ms })).join(', ');
+}
+
+function timingText({ tier, ms }: { readonly tier: Tier; readonly ms: number }): string {
+  return `${tier === 'origin' ? 'infer' : tier};dur=${ms.toFixed(3)}`;
 }
 
 /** The slowest tier that had part in a batch, for metrics. */
@@ -50,7 +54,7 @@ export function answerHeaders(answer: CacheAnswer, cacheControl: string): Record
   return {
     'cache-status': cacheStatus(answer),
     'cache-control': cacheControl,
-    'server-timing': serverTiming([answer]),
+    'server-timing': answer.timings.map(timingText).join(', '),
     [CACHE_TAG_HEADER]: answer.tags.join(','),
   };
 }

@@ -167,9 +167,10 @@ class PredictionHotPath implements HotPath {
     const generation = this.#context.repository.generation();
     const prediction = await predictOne(this.#context, method.parse(text), liveVersion);
     const { answer, versionIsNamed } = prediction;
-    const headers = answerHeaders(answer, method.cacheControl(answer.ttlSeconds, versionIsNamed));
     const body = written(prediction.text);
-    this.#send(response, 200, flat({ ...headers, ...contentHeaders(body.bytes) }), body);
+    const headers = flat(answerHeaders(answer, method.cacheControl(answer.ttlSeconds, versionIsNamed)));
+    headers.push(...contentHeaders(body.bytes));
+    this.#send(response, 200, headers, body);
     const seconds = (performance.now() - arrived) / 1000;
     this.#context.metrics.observe({ status: 200, level: answer.tier, seconds, bytes: body.bytes });
     if (answer.tier === 'memory' && !answer.stale) this.#remember(exchange, raw, prediction, generation);
@@ -255,13 +256,8 @@ function parseJson(text: string): unknown {
 /** Cache-Status, Cache-Control and Server-Timing, at 1, 3 and 5, are set anew for every answer. */
 function writeAnswer(region: string, model: LoadedModel, entry: CacheEntry): WrittenAnswer {
   const body = written(predictionBody(region, model, entry.body, true));
-  const headers = flat({
-    'cache-status': '',
-    'cache-control': '',
-    'server-timing': '',
-    [CACHE_TAG_HEADER]: entry.tags.join(','),
-    ...contentHeaders(body.bytes),
-  });
+  const headers = ['cache-status', '', 'cache-control', '', 'server-timing', ''];
+  headers.push(CACHE_TAG_HEADER, entry.tags.join(','), ...contentHeaders(body.bytes));
   return { ...body, headers, ttlSeconds: Number.NaN };
 }
 
@@ -270,8 +266,8 @@ function ttlSecondsOf({ storedAt, ttlMs }: CacheEntry): number {
   return Math.max(0, Math.ceil((ttlMs - ageMs) / 1000));
 }
 
-function contentHeaders(bytes: number): Record<string, string> {
-  return { 'content-type': JSON_TYPE, 'content-length': String(bytes) };
+function contentHeaders(bytes: number): [string, string, string, string] {
+  return ['content-type', JSON_TYPE, 'content-length', String(bytes)];
 }
 
 function written(text: string): WrittenBody {
@@ -280,5 +276,7 @@ function written(text: string): WrittenBody {
 }
 
 function flat(headers: Readonly<Record<string, string>>): string[] {
-  return Object.entries(headers).flat();
+  const pairs: string[] = [];
+  for (const name in headers) pairs.push(name, headers[name] ?? '');
+  return pairs;
 }
