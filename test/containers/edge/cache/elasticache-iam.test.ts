@@ -1,5 +1,6 @@
 import { createL1Store, type L1Store } from '../../../../containers/edge/cache/l1-store';
 import { LogConnection } from '../../../../containers/edge/control/log-connection';
+import { SharedRedis } from '../../../../lambda/redis-connection';
 import { elastiCacheToken } from '../../../../lib/core/elasticache-token';
 import { startRedis, type TestRedis } from '../../../support/redis';
 import { collectingLog, entryOf, until } from './fixtures';
@@ -80,6 +81,13 @@ describe('connections that log in by IAM', () => {
     await until(() => !store.healthy());
     await until(isStored('second'));
     expect(await redis.send('CLIENT', 'LIST')).toContain('user=edge');
+  });
+
+  it('are those of the functions as well', async () => {
+    const shared = new SharedRedis(redis.url, IAM);
+    const connection = await shared.connection();
+    expect(await connection.sendCommand(['ACL', 'WHOAMI'])).toBe('edge');
+    await shared.close();
   });
 
   it('serve the control log too, and are refused with a token of another time', async () => {
