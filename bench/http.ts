@@ -234,10 +234,11 @@ async function openLoop(
     short(medianOf(results, contender, (r) => r.latency.p50)),
     short(medianOf(results, contender, (r) => r.latency.p99)),
     short(medianOf(results, contender, (r) => r.latency.p999)),
+    short(medianOf(results, contender, (r) => r.generatorLag)),
     medianOf(results, contender, (r) => r.failed),
   ];
   printTable(
-    ['server', 'requests/s', 'p50', 'p99', 'p99.9', 'failed'],
+    ['server', 'requests/s', 'p50', 'p99', 'p99.9', 'generator late, p99', 'failed'],
     contenders.flatMap((contender) => [row(contender, 'quiet', quiet), row(contender, 'fills and purges', disturbed)]),
   );
 }

@@ -37,6 +37,11 @@ export interface LoadResult {
   readonly generatorCpu: number;
   /** Milliseconds; `NaN` in a closed loop. */
   readonly latency: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
+  /**
+   * 99th percentile of how late this generator itself sent a request that had a connection waiting for it, ms; `NaN` in
+   * a closed loop. Near the measured latency, it is the generator that is measured.
+   */
+  readonly generatorLag: number;
   /** Where answers came from by their `cache-status`, sampled: `memory`, `l1`, ..., and how many. */
   readonly sources: Readonly<Record<string, number>>;
 }
@@ -66,6 +71,7 @@ async function main(): Promise<void> {
     serverCpuUs: (server * 1e6) / seen.requests,
     generatorCpu: (user + system) / 1e6 / seen.seconds,
     latency: seen.latency,
+    generatorLag: seen.generatorLag,
     sources: seen.sources,
   };
   process.stdout.write(JSON.stringify(result), () => process.exit(0));
@@ -113,7 +119,7 @@ function requestsOf({ kind, keys, firstKey }: Load): () => Buffer {
   };
 }
 
-interface Seen extends Pick<LoadResult, 'requests' | 'failed' | 'latency' | 'sources'> {
+interface Seen extends Pick<LoadResult, 'requests' | 'failed' | 'latency' | 'generatorLag' | 'sources'> {
   readonly seconds: number;
 }
 
@@ -154,6 +160,7 @@ async function openLoop(
   const total = Math.floor((end - began) / intervalMs);
   let sent = 0;
   let answered = 0;
+  let starved = false;
   const ask = (connection: HttpConnection) => {
     const due = began + sent * intervalMs;
     sent += 1;
@@ -166,9 +173,13 @@ async function openLoop(
   };
   while (answered < total && performance.now() < end + PATIENCE_MS) {
     const now = performance.now();
+    const wasStarved = starved;
     while (sent < total && began + sent * intervalMs <= now) {
       const connection = idle.pop();
+      starved = connection === undefined;
       if (connection === undefined) break;
+      // Without a free connection it is the server that keeps the request waiting.
+      if (!wasStarved) tally.sentLate(now - began - sent * intervalMs);
       ask(connection);
     }
     // Timers are too coarse for the next due time.
@@ -183,6 +194,7 @@ class Tally {
     highestTrackableValue: 60_000_000,
     numberOfSignificantValueDigits: 3,
   });
+  readonly #lag = build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000 });
   readonly #sources: Record<string, number> = {};
   requests = 0;
   #failed = 0;
@@ -198,6 +210,11 @@ class Tally {
     this.#histogram.recordValue(Math.max(1, Math.round(ms * 1000)));
   }
 
+  /** How late the generator was, ms. */
+  sentLate(ms: number): void {
+    this.#lag.recordValue(Math.max(1, Math.round(ms * 1000)));
+  }
+
   neverAnswered(): void {
     this.#failed += 1;
     this.late(PATIENCE_MS);
@@ -210,6 +227,7 @@ class Tally {
       requests: this.requests,
       failed: this.#failed,
       latency: { p50: percentile(50), p99: percentile(99), p999: percentile(99.9), max: percentile(100) },
+      generatorLag: this.#lag.totalCount === 0 ? Number.NaN : this.#lag.getValueAtPercentile(99) / 1000,
       sources: this.#sources,
     };
   }
