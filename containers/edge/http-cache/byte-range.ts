@@ -14,11 +14,13 @@ export interface ContentRange extends ByteRange {
  * is to be ignored: another unit, several ranges, malformed. `'unsatisfiable'` calls for 416. RFC 9110, 14.1.2.
  */
 export function parseRange(field: string, size: number): ByteRange | 'unsatisfiable' | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/i.exec(field.replace(/\s+/g, ''));
+  const match = /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(field);
   const [, from = '', to = ''] = match ?? [];
   if (!match || (from === '' && to === '')) return undefined;
   if (from === '') {
     const suffix = Math.min(Number(to), size);
+    // Satisfiable, yet no Content-Range can name a part of nothing.
+    if (size === 0 && Number(to) > 0) return undefined;
     return suffix === 0 ? 'unsatisfiable' : { first: size - suffix, last: size - 1 };
   }
   const first = Number(from);

@@ -7,21 +7,34 @@ export type Directives = ReadonlyMap<string, string | true>;
 const NO_DIRECTIVES: Directives = new Map();
 
 /** A delta that stands for "for ever"; larger ones are read as this (RFC 9111, 1.2.2). */
-const MAX_DELTA_SECONDS = 2_147_483_648;
+export const MAX_DELTA_SECONDS = 2_147_483_648;
 
 const DIRECTIVE = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?$/i;
 
-/** Directives of `Cache-Control`. Malformed ones are left out; of several with one name the first counts. */
+/** Directives that may name the fields to which they are limited (RFC 9111, 5.2.2.4 and 5.2.2.7). */
+const QUALIFIABLE: ReadonlySet<string> = new Set(['no-cache', 'private']);
+
+/**
+ * Directives of `Cache-Control`. Malformed ones are left out; of several with one name the first counts, or all of them
+ * where they name fields, and one without fields before any with.
+ */
 export function parseCacheControl(lines: readonly string[]): Directives {
   if (lines.length === 0) return NO_DIRECTIVES;
   const directives = new Map<string, string | true>();
   for (const member of lines.flatMap(splitList)) {
     const match = DIRECTIVE.exec(member);
     const name = match?.[1]?.toLowerCase();
-    if (!match || name === undefined || directives.has(name)) continue;
-    directives.set(name, match[2]?.replace(/\\(.)/g, '$1') ?? match[3] ?? true);
+    if (!match || name === undefined) continue;
+    const argument = match[2]?.replace(/\\(.)/g, '$1') ?? match[3] ?? true;
+    const before = directives.get(name);
+    if (before === undefined) directives.set(name, argument);
+    else if (QUALIFIABLE.has(name)) directives.set(name, combined(before, argument));
   }
   return directives;
+}
+
+function combined(one: string | true, other: string | true): string | true {
+  return one === true || other === true ? true : `${one},${other}`;
 }
 
 /** Directives of a request; `Pragma: no-cache` counts where there is no `Cache-Control` (RFC 9111, 5.4). */
@@ -80,6 +93,11 @@ export function seconds(directives: Directives, name: string): number | undefine
   const argument = directives.get(name);
   if (argument === undefined) return undefined;
   return typeof argument === 'string' && /^\d+$/.test(argument) ? Math.min(Number(argument), MAX_DELTA_SECONDS) : 0;
+}
+
+/** Whether a `no-cache` or `private` is there for the whole response: it names no fields. */
+export function isUnqualified(directives: Directives, name: string): boolean {
+  return directives.has(name) && qualifiedFields(directives, name).length === 0;
 }
 
 /** Field names that a qualified `no-cache` or `private` lists (RFC 9111, 5.2.2); empty when it is absent or unqualified. */

@@ -1,4 +1,4 @@
-import { type Fields, fieldValue, splitList } from './fields';
+import { type Fields, fieldValue } from './fields';
 import { parseHttpDate } from './http-date';
 
 /** Request fields that make a GET depend on the stored state of its resource. */
@@ -18,8 +18,11 @@ export function rangeApplies(request: Fields, response: Fields): boolean {
   const condition = fieldValue(request, 'if-range');
   if (condition === undefined) return true;
   if (condition.startsWith('"')) return condition === fieldValue(response, 'etag');
-  const lastModified = fieldValue(response, 'last-modified');
-  return lastModified !== undefined && parseHttpDate(condition) === parseHttpDate(lastModified);
+  const lastModified = parseHttpDate(fieldValue(response, 'last-modified') ?? '');
+  if (lastModified === undefined || parseHttpDate(condition) !== lastModified) return false;
+  // Within the second in which it was sent it may have changed once more (RFC 9110, 8.8.2.2).
+  const date = parseHttpDate(fieldValue(response, 'date') ?? '');
+  return date === undefined || date > lastModified;
 }
 
 /** Fields by which the origin is asked whether a stored response still holds (RFC 9111, 4.3.1). */
@@ -32,11 +35,14 @@ export function validationFields(stored: Fields): Record<string, string> {
   return fields;
 }
 
+/** Its backslash escapes nothing (RFC 9110, 8.8.3); some send it without its quotes. */
+const ENTITY_TAG = /(?:[^\s,"]|"[^"]*")+/g;
+
 /** Weak comparison of the members of `If-None-Match` with one entity tag (RFC 9110, 8.8.3.2). */
 function matchesAny(list: string, etag: string | undefined): boolean {
   if (list.trim() === '*') return true;
   if (etag === undefined) return false;
-  return splitList(list).some((member) => opaque(member) === opaque(etag));
+  return list.match(ENTITY_TAG)?.some((member) => opaque(member) === opaque(etag)) ?? false;
 }
 
 function opaque(etag: string): string {

@@ -10,6 +10,7 @@ import { FillBody, type KeptBody } from './fill-body';
 import { isServerError } from './freshness';
 import type { OriginClient, OriginResponse } from './origin-client';
 import { confirmedHead, entryFor, headToStore } from './response-head';
+import { mayAnswerInstead } from './reuse';
 import { ageOf, encodeVaries, type ResponseHead } from './stored-response';
 import { variantOf, varyNames } from './vary';
 
@@ -86,7 +87,8 @@ export async function fillFromOrigin(context: FillContext, request: FillRequest)
     const open = () => openStored(context.bodies, head, candidate.inlineBody);
     return stored(context, request, response.status, head, open, Promise.resolve());
   }
-  if (isServerError(response.status) && candidate?.head.staleOnServerError) {
+  const mayStandIn = candidate?.head.staleOnServerError && mayAnswerInstead(candidate.head, context.clock());
+  if (mayStandIn && isServerError(response.status)) {
     await response.body.dump();
     return { kind: 'origin-error', originStatus: response.status };
   }

@@ -1,4 +1,4 @@
-import { type Directives, type Governing, qualifiedFields, seconds } from './cache-control';
+import { type Directives, type Governing, isUnqualified, MAX_DELTA_SECONDS, seconds } from './cache-control';
 import { type Fields, fieldValue, linesOf, tokensOf } from './fields';
 import { parseHttpDate } from './http-date';
 
@@ -66,11 +66,12 @@ export function isStorable(
 ): boolean {
   const { directives } = governing;
   if (response.status < 200 || response.status === 304) return false;
-  if (directives.get('private') === true || forbidsStoring(response.status, directives)) return false;
+  if (isUnqualified(directives, 'private') || forbidsStoring(response.status, directives)) return false;
   if (tokensOf(response.headers, 'vary').includes('*')) return false;
   const opensToShared = ['public', 'must-revalidate', 's-maxage'].some((name) => directives.has(name));
   if (authorized && !opensToShared) return false;
-  if (hasValidator(response.headers) || statedLifetime(response, governing) !== undefined) return true;
+  if (statedLifetime(response, governing) !== undefined) return true;
+  if (hasValidator(response.headers) && mayBeGuessed(response.status, directives)) return true;
   return (defaultLifetime(response, defaults) ?? 0) > 0;
 }
 
@@ -97,7 +98,7 @@ export function freshnessOf(response: Received, governing: Governing, defaults: 
   return {
     lifetime: Math.min(lifetime, defaults.maxTtlSeconds ?? Number.POSITIVE_INFINITY),
     initialAge: initialAge(response),
-    alwaysRevalidate: directives.has('no-cache') && qualifiedFields(directives, 'no-cache').length === 0,
+    alwaysRevalidate: isUnqualified(directives, 'no-cache'),
     neverStale,
     staleWhileRevalidate: neverStale ? 0 : staleWhileRevalidate,
     staleIfError: neverStale ? 0 : staleIfError,
@@ -129,9 +130,14 @@ function defaultLifetime({ status }: Received, defaults: FreshnessDefaults): num
   return HEURISTIC_STATUSES.has(status) ? defaults.defaultTtlSeconds : undefined;
 }
 
+/** Whether a response may be reused although it states no freshness (RFC 9111, 3 and 4.2.2). */
+function mayBeGuessed(status: number, directives: Directives): boolean {
+  return HEURISTIC_STATUSES.has(status) || directives.has('public');
+}
+
 /** A tenth of the time since the last change, a day at most (RFC 9111, 4.2.2). */
 function heuristic({ status, headers, responseTime }: Received, directives: Directives): number {
-  if (!HEURISTIC_STATUSES.has(status) && !directives.has('public')) return 0;
+  if (!mayBeGuessed(status, directives)) return 0;
   const lastModified = parseHttpDate(fieldValue(headers, 'last-modified') ?? '');
   if (lastModified === undefined) return 0;
   const unchangedSeconds = (dateOf(headers, responseTime) - lastModified) / 1000;
@@ -147,7 +153,7 @@ function initialAge({ headers, requestTime, responseTime }: Received): number {
 /** The first member of `Age`, whole seconds; anything else counts as none (RFC 9111, 5.1). */
 function ageField(headers: Fields): number {
   const [first = ''] = (linesOf(headers, 'age')[0] ?? '').split(',');
-  return /^\d+$/.test(first.trim()) ? Number(first) : 0;
+  return /^\d+$/.test(first.trim()) ? Math.min(Number(first), MAX_DELTA_SECONDS) : 0;
 }
 
 function dateOf(headers: Fields, responseTime: number): number {

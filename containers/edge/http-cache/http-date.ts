@@ -35,7 +35,9 @@ function toTime(
   [hour, minute, second]: readonly (string | undefined)[],
 ): number | undefined {
   const monthIndex = MONTHS.indexOf(String(month).toLowerCase());
-  const date = Date.UTC(Number(year), monthIndex, Number(day), Number(hour), Number(minute), Number(second));
-  const isReal = new Date(date).getUTCDate() === Number(day) && Number(hour) < 24 && Number(minute) < 60;
-  return isReal && Number(second) <= 60 ? date : undefined;
+  // Date.UTC takes years below 100 for those of the 20th century.
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), monthIndex, Number(day));
+  const isReal = date.getUTCDate() === Number(day) && Number(hour) < 24 && Number(minute) < 60 && Number(second) <= 60;
+  return isReal ? date.setUTCHours(Number(hour), Number(minute), Number(second)) : undefined;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Answer } from './answer';
 import { parseContentRange, parseRange } from './byte-range';
-import { rangeApplies } from './conditional';
+import { isNotModified, rangeApplies } from './conditional';
 import { fieldValue } from './fields';
 import type { ResponseHead, StoredPart } from './stored-response';
 
@@ -24,6 +24,8 @@ export function partAnswer(
   if (!part || asked === undefined || request.method !== 'GET' || !rangeApplies(request.headers, head.headers)) {
     return undefined;
   }
+  // That it is unchanged is better said of the whole.
+  if (isNotModified(request.headers, head.headers)) return undefined;
   const range = asked === part.asked ? part : part.complete !== undefined && parseRange(asked, part.complete);
   if (!range || range === 'unsatisfiable' || range.first < part.first || range.last > part.last) return undefined;
   const { first, last } = range;

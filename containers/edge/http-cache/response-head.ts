@@ -27,7 +27,7 @@ export interface ReceivedResponse extends Received {
 }
 
 /**
- * What is to be stored of a response, its body aside; `undefined` when it must not be. `authorized`: the request had
+ * What is to be stored of a response, its body aside, with the `Date` that it lacks (RFC 9110, 6.6.1); `undefined` when it must not be. `authorized`: the request had
  * `Authorization`. `random` in [0, 1) decides on the jitter of its lifetime.
  */
 export function headToStore(
@@ -42,7 +42,7 @@ export function headToStore(
   return {
     status: response.status,
     statusText: response.statusText,
-    headers: storedFields(response.headers, governing),
+    headers: { date: new Date(response.responseTime).toUTCString(), ...storedFields(response.headers, governing) },
     responseTime: response.responseTime,
     freshness: { ...freshness, lifetime: freshness.lifetime * (1 - (policy?.ttlJitter ?? 0) * random()) },
     staleOnServerError: statesStaleIfError(governing, policy),
@@ -63,7 +63,8 @@ export function confirmedHead(
   authorized: boolean,
 ): ResponseHead | undefined {
   const updates = Object.entries(confirmation.headers).filter(([name]) => !NOT_UPDATED.has(name));
-  const { age: _oldAge, ...kept } = stored.headers;
+  // Both tell when a message was made: those of the stored one say nothing of its confirmation.
+  const { age: _oldAge, date: _oldDate, ...kept } = stored.headers;
   const { age } = confirmation.headers;
   const headers = { ...kept, ...Object.fromEntries(updates), ...(age === undefined ? {} : { age }) };
   const { status, statusText } = stored;

@@ -36,7 +36,7 @@ const FORMAT = 1;
 const HEADER_BYTES = 5;
 const KINDS = ['response', 'varies'] as const;
 
-/** Entry body of a response: format u8 and kind in one byte each... see `encode`; the inline body follows as it is. */
+/** Entry body of a response, laid out as `encode` says; the inline body is at its end, as it is. */
 export function encodeResponse(head: ResponseHead, inlineBody: Buffer): Buffer {
   return encode('response', JSON.stringify(head), inlineBody);
 }
@@ -72,10 +72,19 @@ function decode(body: Buffer): StoredItem | undefined {
   if (body.length < HEADER_BYTES || (body[0] ?? 0) >> 4 !== FORMAT) return undefined;
   const kind = KINDS[(body[0] ?? 0) & 15];
   const bodyAt = HEADER_BYTES + body.readUInt32LE(1);
-  const json: unknown = JSON.parse(body.toString('utf8', HEADER_BYTES, bodyAt));
+  const json = jsonOf(body.toString('utf8', HEADER_BYTES, bodyAt));
+  if (json === undefined) return undefined;
   if (kind === 'varies') return { kind, names: json as readonly string[] };
   if (kind === 'response') return { kind, head: json as ResponseHead, inlineBody: body.subarray(bodyAt) };
   return undefined;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Age of a response, seconds (RFC 9111, 4.2.3). */
