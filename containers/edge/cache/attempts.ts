@@ -25,6 +25,8 @@ export interface AttemptsOptions {
 
 /** Resolution of the deadline, ms. */
 const TICK_MS = 5;
+/** Stands where an attempt was. */
+const OVER: Attempt = { startedAt: 0, settled: true, giveUp: () => undefined };
 /** Dropped from the front of the queue in one go, so that dropping costs nothing per attempt. */
 const COMPACT_AT = 1_024;
 
@@ -106,7 +108,11 @@ export class Attempts {
 
   #settle(attempt: Attempt): void {
     attempt.settled = true;
-    while (this.#queue[this.#first]?.settled) this.#first += 1;
+    while (this.#queue[this.#first]?.settled) {
+      // The queue is compacted now and then only; until then it must not keep replies alive.
+      this.#queue[this.#first] = OVER;
+      this.#first += 1;
+    }
     if (this.#first === this.#queue.length) {
       this.#queue.length = 0;
       this.#first = 0;

@@ -96,7 +96,7 @@ class TieredCache implements EdgeCache {
     const joined = this.#joinable(key);
     if (joined) return this.#join(joined);
     const flight = this.#start(key, slot?.entry);
-    void this.#fly([flight], async () => [await fill()], policy);
+    void this.#flyAlone(flight, fill, policy);
     return flight.landing.then((landed) => this.#answer(landed, flight.timings, false));
   }
 
@@ -247,6 +247,13 @@ class TieredCache implements EdgeCache {
     if (flights.length > 0) void this.#fly(flights, fill, policy);
   }
 
+  /** As `#fly` for one flight, without the lists: most look-ups below memory end at the first tier. */
+  async #flyAlone(flight: Flight, fill: () => Promise<Filled>, policy: FillPolicy): Promise<void> {
+    await this.#searchLowerTiers(flight, policy);
+    if (!flight.settled) return this.#fillMissing([flight], async () => [await fill()], policy);
+    if (flight.stale) this.#refresh([flight.stale], async () => [await fill()], policy);
+  }
+
   /** Settles every flight: from the lower tiers where they hold the key, the others by a fill. Never rejects. */
   async #fly(flights: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {
     await Promise.all(flights.map((flight) => this.#searchLowerTiers(flight, policy)));
@@ -254,7 +261,10 @@ class TieredCache implements EdgeCache {
     if (stale.length > 0) this.#refresh(stale, fill, policy);
 
     const missing = flights.filter(({ settled }) => !settled);
-    if (missing.length === 0) return;
+    if (missing.length > 0) await this.#fillMissing(missing, fill, policy);
+  }
+
+  async #fillMissing(missing: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {
     if (!policy.oncePerRegion) return this.#fill(missing, fill, policy);
     const begun = await Promise.all(missing.map(({ key }) => this.#leases.begin(key)));
     const own = missing.filter((_, i) => begun[i] === 'fill');

@@ -42,31 +42,35 @@ export function encodeEntry(entry: CacheEntry): Buffer {
   return out;
 }
 
-/** Reads what `encodeEntry` wrote; the body is a copy. Throws `EntryFormatError` for anything else. */
-export function decodeEntry(bytes: Buffer): CacheEntry {
-  if (bytes.length < HEADER_BYTES) throw new EntryFormatError(`${bytes.length} bytes are too few for an entry`);
-  if (bytes[0] !== FORMAT) throw new EntryFormatError(`entry format ${bytes[0]}, this process reads ${FORMAT}`);
-  const storedAt = bytes.readDoubleLE(1);
-  const ttlMs = bytes.readDoubleLE(9);
-  const seq = bytes.readDoubleLE(17);
-  const staleWhileRevalidateMs = bytes.readDoubleLE(25);
-  const staleIfErrorMs = bytes.readDoubleLE(33);
-  const epochLength = bytes.readUInt16LE(41);
-  const keyLength = bytes.readUInt16LE(43);
-  const tagCount = bytes.readUInt16LE(45);
-  const bodyLength = bytes.readUInt32LE(47);
+/**
+ * Reads what `encodeEntry` wrote, from `start` of `bytes` to their end; the body is a copy. Throws `EntryFormatError`
+ * for anything else.
+ */
+export function decodeEntry(bytes: Buffer, start = 0): CacheEntry {
+  const length = bytes.length - start;
+  if (length < HEADER_BYTES) throw new EntryFormatError(`${length} bytes are too few for an entry`);
+  if (bytes[start] !== FORMAT) throw new EntryFormatError(`entry format ${bytes[start]}, this process reads ${FORMAT}`);
+  const storedAt = bytes.readDoubleLE(start + 1);
+  const ttlMs = bytes.readDoubleLE(start + 9);
+  const seq = bytes.readDoubleLE(start + 17);
+  const staleWhileRevalidateMs = bytes.readDoubleLE(start + 25);
+  const staleIfErrorMs = bytes.readDoubleLE(start + 33);
+  const epochLength = bytes.readUInt16LE(start + 41);
+  const keyLength = bytes.readUInt16LE(start + 43);
+  const tagCount = bytes.readUInt16LE(start + 45);
+  const bodyLength = bytes.readUInt32LE(start + 47);
 
-  let at = HEADER_BYTES;
-  const text = (length: number): string => {
-    if (at + length > bytes.length) throw new EntryFormatError(`entry ends within its header at ${bytes.length} bytes`);
-    at += length;
-    return bytes.toString('utf8', at - length, at);
+  let at = start + HEADER_BYTES;
+  const text = (textLength: number): string => {
+    if (at + textLength > bytes.length) throw new EntryFormatError(`entry ends within its header at ${length} bytes`);
+    at += textLength;
+    return bytes.toString('utf8', at - textLength, at);
   };
   const epoch = text(epochLength);
   const key = text(keyLength);
   const tags: string[] = [];
   for (let i = 0; i < tagCount; i++) {
-    if (at + 2 > bytes.length) throw new EntryFormatError(`entry ends within its tags at ${bytes.length} bytes`);
+    if (at + 2 > bytes.length) throw new EntryFormatError(`entry ends within its tags at ${length} bytes`);
     at += 2;
     tags.push(text(bytes.readUInt16LE(at - 2)));
   }
@@ -74,7 +78,8 @@ export function decodeEntry(bytes: Buffer): CacheEntry {
     throw new EntryFormatError(`entry has ${bytes.length - at} bytes of body, its header says ${bodyLength}`);
   }
   // A copy, so that a small entry does not keep the whole chunk alive that it arrived in.
-  const body = Buffer.from(bytes.subarray(at));
+  const body = Buffer.allocUnsafe(bodyLength);
+  bytes.copy(body, 0, at);
   return { key, body, tags, stamp: { epoch, seq }, storedAt, ttlMs, staleWhileRevalidateMs, staleIfErrorMs };
 }
 

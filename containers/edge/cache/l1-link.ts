@@ -47,6 +47,19 @@ export class L1Link {
     return this.#current;
   }
 
+  /** Whether keys are spread over several nodes, so that no command may name keys of different slots. */
+  get isCluster(): boolean {
+    return 'masters' in this.#current;
+  }
+
+  /** Values of keys that one node has, in their order, by one command. Throws in a cluster. */
+  async read(keys: readonly string[]): Promise<readonly (Buffer | null)[]> {
+    const client = this.#current;
+    if ('masters' in client) throw new Error('keys of a cluster are read one by one');
+    const [only] = keys;
+    return keys.length === 1 && only !== undefined ? [await client.get(only)] : client.mGet([...keys]);
+  }
+
   /** Whether commands are sent; otherwise they reject. */
   get isReady(): boolean {
     return this.#current.isReady;

@@ -3,6 +3,7 @@ import type { Logger } from '../control/types';
 import { Attempts } from './attempts';
 import { Breaker } from './breaker';
 import { decodeEntry, EntryFormatError, encodeEntry } from './entry-codec';
+import { GroupedReads } from './grouped-reads';
 import { L1Link } from './l1-link';
 import { ENTRY_KEY_PREFIX, entryKey, leaseKey, STAMP_BYTES, withStamp } from './l1-scripts';
 import type { RedisAccess } from './redis-connection';
@@ -45,6 +46,7 @@ class RedisStore implements L1Store {
   readonly #link: L1Link;
   readonly #breaker: Breaker;
   readonly #attempts: Attempts;
+  readonly #reads: GroupedReads<Buffer | null>;
   readonly #retryMs: number;
   #refusesWrites = false;
   #writeAgainAt = 0;
@@ -62,13 +64,14 @@ class RedisStore implements L1Store {
       onFailure: (error) => this.#failed(error),
       onHung: () => this.#link.replace(new Error('L1 owes an answer for too long')),
     });
+    this.#reads = new GroupedReads((keys) => this.#attempts.run(this.#link.read(keys)));
   }
 
   async get(key: string): Promise<CacheEntry | undefined> {
     if (!this.#isUsable()) return undefined;
-    const value = await this.#attempts.run(this.#link.commands.get(entryKey(key)));
+    const value = await this.#read(entryKey(key));
     if (value === null) return undefined;
-    const entry = readable(value.subarray(STAMP_BYTES));
+    const entry = readable(value);
     return entry?.key === key ? entry : undefined;
   }
 
@@ -134,6 +137,11 @@ class RedisStore implements L1Store {
     this.#link.close();
   }
 
+  /** In a cluster each key is read by itself: of a group, one node that is away would fail them all. */
+  #read(redisKey: string): Promise<Buffer | null> {
+    return this.#link.isCluster ? this.#attempts.run(this.#link.commands.get(redisKey)) : this.#reads.get(redisKey);
+  }
+
   /** To be followed by an attempt when true: it may be the one that decides whether the circuit closes. */
   #isUsable(): boolean {
     return this.#link.isReady && this.#breaker.allows();
@@ -165,10 +173,10 @@ function remainingLifetimeMs(entry: CacheEntry): number {
   return Math.max(0, Math.ceil(retainedUntil(entry) - Date.now()));
 }
 
-/** Another version of this service may share the L1: its entries are misses, not errors. */
+/** The entry behind its stamp. Another version of this service may share the L1: its entries are misses, not errors. */
 function readable(bytes: Buffer): CacheEntry | undefined {
   try {
-    return decodeEntry(bytes);
+    return decodeEntry(bytes, STAMP_BYTES);
   } catch (error) {
     if (error instanceof EntryFormatError) return undefined;
     throw error;

@@ -119,6 +119,8 @@ class SieveStore implements MemoryStore {
     else this.#newest = slot.older;
     if (slot.older) slot.older.newer = slot.newer;
     else this.#oldest = slot.newer;
+    // A dead slot in the old generation would keep its neighbours, and theirs, alive through every young collection.
+    slot.newer = slot.older = undefined;
   }
 
   #evictOne(): void {

@@ -71,8 +71,14 @@ export async function sendAnswer(exchange: Exchange, answer: Answer): Promise<vo
       if (isNotModified(request.headers, answer.headers)) return sendNotModified(response, answer);
       if (sendRange(request, response, answer, sent)) return await written(response);
     }
-    const length = hasNoBody(answer.status) ? undefined : bodyLength(body);
-    writeHead(response, answer, answer.status, answer.statusText, lengthFields(answer, length));
+    const length = bodyLength(body);
+    writeHead(
+      response,
+      answer,
+      answer.status,
+      answer.statusText,
+      hasNoBody(answer.status) ? [] : lengthFields(answer, length),
+    );
     if (request.method === 'HEAD' || hasNoBody(answer.status)) response.end();
     else sendBody(response, body, 0, length, sent);
     await written(response);

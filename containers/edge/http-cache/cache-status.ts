@@ -24,6 +24,3 @@ export function forwardStatus(
   const collapsed = options.collapsed === true ? '; collapsed' : '';
   return `${CACHE_NAME}; fwd=${reason}; fwd-status=${status}${stored}${collapsed}`;
 }
-
-/** `Cache-Status` where nothing is stored and the client forbids to ask the origin. */
-export const MISSED = `${CACHE_NAME}; fwd=request; detail=only-if-cached`;

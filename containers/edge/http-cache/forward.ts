@@ -52,15 +52,12 @@ export class Forwarder {
 
   /** Passes a HEAD on, and takes what it says of the stored response to GET (RFC 9111, 4.3.5). */
   async passHead(exchange: Exchange, stored: Candidate | undefined, ticket: FillTicket): Promise<void> {
-    const { policy, request } = exchange;
+    const { policy, request, key } = exchange;
     const response = await this.#ask(exchange);
-    if (
-      stored &&
-      !stored.head.part &&
-      response.status === 200 &&
-      isSameRepresentation(stored.head.headers, response.headers)
-    ) {
-      const confirmed = confirmedHead(stored.head, response, policy, isAuthorized(exchange));
+    if (stored && !stored.head.part && response.status === 200) {
+      const isSame = isSameRepresentation(stored.head.headers, response.headers);
+      if (!isSame) this.#cache.invalidateKeys([key]);
+      const confirmed = isSame && confirmedHead(stored.head, response, policy, isAuthorized(exchange));
       if (confirmed) store({ headers: request.headers, policy, ticket }, confirmed, stored.inlineBody);
     }
     await this.send(exchange, response, stored ? 'stale' : 'uri-miss');
@@ -71,20 +68,20 @@ export class Forwarder {
     const { request, policy } = exchange;
     const response = await this.#ask(exchange);
     const head = headToStore(response, policy, isAuthorized(exchange));
-    const length = Number(fieldValue(response.headers, 'content-length') ?? Number.NaN);
     const fillRequest = this.#fillRequest(exchange, ticket);
     if (head && response.status === 200) {
       return this.#sendReceived(exchange, fillRequest, response, head, 'uri-miss');
     }
     const asked = fieldValue(request.headers, 'range') ?? '';
-    const part = head && response.status === 206 ? partOf(response.headers, length, asked) : undefined;
-    if (!head || !part || length > Math.min(MAX_PART_BYTES, policy?.maxBytes ?? MAX_PART_BYTES)) {
+    const part = head && response.status === 206 ? partOf(response.headers, asked) : undefined;
+    const size = part ? part.last - part.first + 1 : Number.POSITIVE_INFINITY;
+    if (!head || !part || size > Math.min(MAX_PART_BYTES, policy?.maxBytes ?? MAX_PART_BYTES)) {
       return this.send(exchange, response, 'partial');
     }
     // A part of this size is read whole before it is sent, so that none is stored that broke off.
-    const bytes = await wholeBody(response);
-    const stored =
-      response.headers.vary === undefined && store(fillRequest, { ...head, part, bodyBytes: bytes.length }, bytes);
+    const bytes = await wholeBody(response, size);
+    const mayStore = bytes.length === size && response.headers.vary === undefined;
+    const stored = mayStore && store(fillRequest, { ...head, part, bodyBytes: size }, bytes);
     await sendAnswer(exchange, {
       ...head,
       headers: response.headers,
@@ -185,12 +182,20 @@ function isAuthorized({ request }: Exchange): boolean {
   return request.headers.authorization !== undefined;
 }
 
-async function wholeBody(response: OriginResponse): Promise<Buffer> {
+/** Reads a body of at most `maxBytes`. Throws a ServiceError when it breaks off or is longer. */
+async function wholeBody(response: OriginResponse, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
   try {
-    return Buffer.from(await response.body.arrayBuffer());
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw new Error(`it is longer than the ${maxBytes} bytes that its Content-Range says`);
+      chunks.push(chunk);
+    }
   } catch (error) {
-    throw new ServiceError('origin_unreachable', `the origin's body broke off: ${messageOf(error)}`, { cause: error });
+    throw new ServiceError('origin_unreachable', `the origin's body: ${messageOf(error)}`, { cause: error });
   }
+  return Buffer.concat(chunks);
 }
 
 /** Whether a request has a body, by its fields (RFC 9112, 6). */

@@ -4,6 +4,7 @@ import type { BodyStore } from '../cache/body-store';
 import type { EdgeCache, FillTicket, StoredTier } from '../cache/types';
 import { ServiceError } from '../errors';
 import { type Answer, releaseBody, type Sent, sendAnswer } from './answer';
+import type { Directives } from './cache-control';
 import { type ForwardReason, forwardStatus, hitStatus } from './cache-status';
 import { CONDITIONAL_FIELDS } from './conditional';
 import { type Exchange, openExchange } from './exchange';
@@ -44,6 +45,7 @@ interface Selection {
   readonly missReason: ForwardReason;
 }
 
+const NO_DIRECTIVES: Directives = new Map();
 /** How long a key whose response could not be shared is remembered, ms. */
 const UNSHARED_MS = 60_000;
 
@@ -107,7 +109,9 @@ export class HttpCache {
     if (request.method === 'HEAD') return this.#forwarder.passHead(exchange, selected, ticket);
     if ((!selected || selected.head.part) && request.headers.range !== undefined)
       return this.#forwarder.passRange(exchange, ticket);
-    return this.#fetch(exchange, selection, ticket);
+    // Fresh, but not for this client.
+    const isFresh = selected && judge(selected.head, NO_DIRECTIVES, this.#clock()) === 'reuse';
+    return this.#fetch(exchange, isFresh ? { ...selection, missReason: 'request' } : selection, ticket);
   }
 
   async close(): Promise<void> {

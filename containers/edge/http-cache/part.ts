@@ -5,10 +5,14 @@ import { isNotModified, rangeApplies } from './conditional';
 import { fieldValue } from './fields';
 import type { ResponseHead, StoredPart } from './stored-response';
 
-/** The part that a 206 brings; `undefined` where its `Content-Range` cannot be placed or belies its length. */
-export function partOf(headers: ResponseHead['headers'], bodyBytes: number, asked: string): StoredPart | undefined {
+/**
+ * The part that a 206 says it brings; `undefined` where its `Content-Range` cannot be placed, or belies its
+ * `Content-Length`: which of the two is wrong cannot be told.
+ */
+export function partOf(headers: ResponseHead['headers'], asked: string): StoredPart | undefined {
   const range = parseContentRange(fieldValue(headers, 'content-range'));
-  if (!range || range.last - range.first + 1 !== bodyBytes) return undefined;
+  const length = fieldValue(headers, 'content-length');
+  if (!range || (length !== undefined && Number(length) !== range.last - range.first + 1)) return undefined;
   return { ...range, asked };
 }
 

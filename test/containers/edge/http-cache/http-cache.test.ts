@@ -308,6 +308,25 @@ describe('bodies', () => {
     expect(whole.cacheStatus).toContain('fwd=uri-miss');
   });
 
+  it('that are parts are stored when they are as long as they say, however they are framed', async () => {
+    await start();
+    let body = 'efgh';
+    edge.origin((_request, response) => {
+      response.writeHead(206, { 'cache-control': 'max-age=60', 'content-range': 'bytes 4-7/10' });
+      response.write(body.slice(0, 2));
+      response.end(body.slice(2));
+    });
+    expect(await edge.get('/part', { range: 'bytes=4-7' })).toMatchObject({ status: 206, text: 'efgh' });
+    expect(await edge.get('/part', { range: 'bytes=5-6' })).toMatchObject({ status: 206, text: 'fg' });
+    expect(edge.asked).toHaveLength(1);
+    body = 'efg';
+    await edge.get('/short', { range: 'bytes=4-7' });
+    body = 'efgh';
+    expect((await edge.get('/short', { range: 'bytes=4-7' })).text).toBe('efgh');
+    body = 'efghi';
+    expect((await edge.get('/long', { range: 'bytes=4-7' })).status).toBe(502);
+  });
+
   it('of HEAD are none, with the length of the stored one', async () => {
     await start();
     edge.origin(counting({ 'cache-control': 'max-age=60' }));
@@ -316,6 +335,30 @@ describe('bodies', () => {
     expect(head).toMatchObject({ status: 200, text: '' });
     expect(head.headers.get('content-length')).toBe('8');
     expect(edge.asked).toHaveLength(1);
+  });
+});
+
+describe('a HEAD that goes to the origin', () => {
+  const stale = { 'cache-control': 'max-age=1' };
+
+  it('refreshes the stored response that it confirms', async () => {
+    await start();
+    edge.origin(counting({ ...stale, etag: '"1"' }));
+    await edge.get('/a');
+    edge.pass(5);
+    edge.origin(counting({ 'cache-control': 'max-age=60', etag: '"1"' }));
+    await edge.request('HEAD', '/a');
+    expect(await edge.get('/a')).toMatchObject({ text: 'answer 1' });
+    expect(edge.asked).toEqual(['GET /a', 'HEAD /a']);
+  });
+
+  it('makes the stored response that it contradicts unusable', async () => {
+    await start();
+    edge.origin(counting({ 'cache-control': 'max-age=60', etag: '"1"' }));
+    await edge.get('/a');
+    edge.origin(counting({ 'cache-control': 'max-age=60', etag: '"2"' }));
+    await edge.request('HEAD', '/a', { 'cache-control': 'no-cache' });
+    expect((await edge.get('/a')).headers.get('etag')).toBe('"2"');
   });
 });
 
@@ -328,6 +371,8 @@ describe('what the client is told', () => {
     const hit = await edge.get('/a');
     expect(hit.cacheStatus).toBe('mlcdn-edge; hit; ttl=49; detail=memory');
     expect(hit.headers.get('age')).toBe('10');
+    const bypassed = await edge.get('/a', { 'cache-control': 'no-cache' });
+    expect(bypassed.cacheStatus).toBe('mlcdn-edge; fwd=request; fwd-status=200; stored');
   });
 
   it('appends to the Cache-Status of the caches behind', async () => {
