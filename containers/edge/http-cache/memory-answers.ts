@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CacheEntry, EdgeCache } from '../cache/types';
+import { FieldNames } from '../http/raw-fields';
 import { flatFields, withOwnStatus } from './answer';
 import type { Directives } from './cache-control';
 import { hitStatus } from './cache-status';
@@ -12,7 +13,7 @@ import { variantOf } from './vary';
 const MAX_TEXT_BYTES = 32 * 1024;
 
 /** Request fields that an answer would have to heed beyond what is done here. */
-const HEEDED_FIELDS: readonly string[] = [
+const HEEDED_FIELDS = new FieldNames([
   'content-length',
   'transfer-encoding',
   'expect',
@@ -23,17 +24,23 @@ const HEEDED_FIELDS: readonly string[] = [
   'if-unmodified-since',
   'cache-control',
   'pragma',
-];
+]);
 
 const NO_DIRECTIVES: Directives = new Map();
 
-/** A stored response as it goes out; the values of its first two fields change with time. */
+/** A stored response as it goes out; the values of its first two fields change with its age. */
 interface Written {
+  readonly kind: 'response';
   readonly head: ResponseHead;
   readonly fields: string[];
   readonly body: Buffer | string;
   readonly bytes: number;
+  /** Age that `fields` says now, seconds. */
+  ageSeconds: number;
 }
+
+/** What an entry is to this class. */
+type Form = Written | { readonly kind: 'varies'; readonly names: readonly string[] } | { readonly kind: 'other' };
 
 const STATUS_AT = 1;
 const AGE_AT = 3;
@@ -48,7 +55,7 @@ export interface SentFromMemory {
 export class MemoryAnswers {
   readonly #cache: EdgeCache;
   readonly #clock: () => number;
-  readonly #written = new WeakMap<CacheEntry, Written | null>();
+  readonly #forms = new WeakMap<CacheEntry, Form>();
 
   constructor(cache: EdgeCache, clock: () => number) {
     this.#cache = cache;
@@ -57,49 +64,54 @@ export class MemoryAnswers {
 
   /** Answers the request, or leaves it untouched and tells so by `undefined`. */
   answer(request: IncomingMessage, response: ServerResponse): SentFromMemory | undefined {
-    const { headers, url = '' } = request;
-    if (request.method !== 'GET' || !url.startsWith('/')) return undefined;
-    for (const name of HEEDED_FIELDS) if (headers[name] !== undefined) return undefined;
-    const entry = this.#entryFor(request, keyOf(url));
-    const written = entry && this.#writtenForm(entry);
+    const { url = '' } = request;
+    if (request.method !== 'GET' || !url.startsWith('/') || HEEDED_FIELDS.isIn(request.rawHeaders)) return undefined;
+    const written = this.#find(request, keyOf(url));
     if (!written) return undefined;
 
     const now = this.#clock();
     const { head, fields, body, bytes } = written;
     if (judge(head, NO_DIRECTIVES, now) !== 'reuse') return undefined;
     this.#cache.recordHit('memory', false);
-    fields[STATUS_AT] = withOwnStatus(head.headers, hitStatus(head, 'memory', now));
-    fields[AGE_AT] = String(Math.floor(ageOf(head, now)));
+    const ageSeconds = Math.floor(ageOf(head, now));
+    if (ageSeconds !== written.ageSeconds) {
+      written.ageSeconds = ageSeconds;
+      fields[STATUS_AT] = withOwnStatus(head.headers, hitStatus(head, 'memory', now));
+      fields[AGE_AT] = String(ageSeconds);
+    }
     response.writeHead(head.status, head.statusText, fields);
     send(response, body);
     return { status: head.status, bytes };
   }
 
-  #entryFor(request: IncomingMessage, key: string): CacheEntry | undefined {
-    const entry = this.#cache.inMemory(key);
-    const item = entry && decodeStored(entry);
-    if (item?.kind !== 'varies') return entry;
-    return this.#cache.inMemory(`${key}\n${variantOf(item.names, request.headers)}`);
+  #find(request: IncomingMessage, key: string): Written | undefined {
+    let form = this.#formUnder(key);
+    if (form?.kind === 'varies') form = this.#formUnder(`${key}\n${variantOf(form.names, request.headers)}`);
+    return form?.kind === 'response' ? form : undefined;
   }
 
-  #writtenForm(entry: CacheEntry): Written | null {
-    const known = this.#written.get(entry);
-    if (known !== undefined) return known;
-    const written = writtenForm(entry);
-    this.#written.set(entry, written);
-    return written;
+  #formUnder(key: string): Form | undefined {
+    const entry = this.#cache.inMemory(key);
+    if (!entry) return undefined;
+    const known = this.#forms.get(entry);
+    if (known) return known;
+    const form = formOf(entry);
+    this.#forms.set(entry, form);
+    return form;
   }
 }
 
-/** `null` for what is not answered from here: parts, bodies in files, statuses without a body. */
-function writtenForm(entry: CacheEntry): Written | null {
+/** Left to others: parts, bodies in files, statuses without a body. */
+function formOf(entry: CacheEntry): Form {
   const item = decodeStored(entry);
-  if (item?.kind !== 'response') return null;
+  if (item?.kind === 'varies') return item;
+  if (!item || item.head.part || item.head.bodyPlace.kind !== 'inline' || item.head.status === 204) {
+    return { kind: 'other' };
+  }
   const { head, inlineBody } = item;
-  if (head.part || head.bodyPlace.kind !== 'inline' || head.status === 204) return null;
   const fields = ['cache-status', '', 'age', '', ...flatFields(head), 'content-length', String(inlineBody.length)];
   const body = inlineBody.length <= MAX_TEXT_BYTES ? inlineBody.toString('latin1') : inlineBody;
-  return { head, fields, body, bytes: inlineBody.length };
+  return { kind: 'response', head, fields, body, bytes: inlineBody.length, ageSeconds: -1 };
 }
 
 function send(response: ServerResponse, body: Buffer | string): void {

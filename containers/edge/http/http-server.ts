@@ -4,6 +4,7 @@ import { ServiceError } from '../errors';
 import { errorAnswer } from './error-answer';
 import type { HotPath } from './hot-path';
 import type { HttpLimits } from './limits';
+import { FieldNames } from './raw-fields';
 
 const LAST_ANSWER = Symbol('last answer');
 
@@ -38,11 +39,13 @@ export function createHttpServer(router: RequestListener, hotPath: HotPath, limi
   return server;
 }
 
+const HOST = new FieldNames(['host']);
+
 function refusalOf(request: IncomingMessage, limits: HttpLimits): ServiceError | undefined {
   if (request.rawHeaders.length > 2 * limits.headerFields) {
     return new ServiceError('headers_too_large', `a request may have at most ${limits.headerFields} header fields`);
   }
-  if (request.headers.host === undefined && request.httpVersion === '1.1') {
+  if (request.httpVersion === '1.1' && !HOST.isIn(request.rawHeaders)) {
     return new ServiceError('invalid_request', 'an HTTP/1.1 request needs a Host header');
   }
   return undefined;
