@@ -39,7 +39,14 @@ export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => voi
   return { promise, resolve, reject };
 }
 
-/** Resolves once `condition` holds, looking again after every turn of the event loop; the test's own timeout bounds it. */
+/** A condition that has not come true by then never will; a loop without an end would outlive its test, ms. */
+const UNTIL_MS = 25_000;
+
+/** Resolves once `condition` holds, looking again after every turn of the event loop; rejects when it never does. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+  const end = performance.now() + UNTIL_MS;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`the condition did not hold within ${UNTIL_MS} ms: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
