@@ -71,7 +71,8 @@ export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCa
   });
   const controlLog = redisUrl === undefined ? withoutLog(state) : createControlLog({ ...config, redisUrl, state });
   const mayUseLasting = () => state.hasCaughtUp();
-  const keyInvalidation = new KeyInvalidation(index, (...message) => controlLog.append(...message), log);
+  const append = (...message: Parameters<ControlLog['append']>) => controlLog.append(...message);
+  const keyInvalidation = new KeyInvalidation(index, append, log);
   const invalidateKeys = (keys: readonly string[]) => keyInvalidation.invalidate(keys);
   const cache = createEdgeCache({ memory, l1, l2: disk?.store, index, mayUseLasting, invalidateKeys });
   return {
@@ -83,6 +84,7 @@ export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCa
       ...(disk && { l2: disk.store.healthy() }),
     }),
     async close() {
+      keyInvalidation.flush();
       await controlLog.close();
       await cache.close();
       await disk?.journal.close();

@@ -10,6 +10,19 @@ const MAX_NAME_LENGTH = 2_048;
 /** Keys on their way beyond this are not remembered one by one. */
 const MAX_UNDER_WAY = 10_000;
 
+/**
+ * How long keys are gathered into one message: a service through which a thousand unsafe requests a second pass is not to
+ * announce a thousand messages to every task.
+ */
+const GATHER_MS = 10;
+
+/** What tests narrow. */
+export interface KeyInvalidationLimits {
+  readonly maxUnderWay?: number;
+  /** 0 hands every invalidation over at once. */
+  readonly gatherMs?: number;
+}
+
 /** Takes messages into the control log; see `ControlLog.append`. */
 export type AppendMessage = (message: InvalidateMessage, onApplied: () => void) => void;
 
@@ -23,15 +36,26 @@ export class KeyInvalidation {
   readonly #append: AppendMessage;
   readonly #log: Logger;
   readonly #maxUnderWay: number;
+  readonly #gatherMs: number;
   #underWay = 0;
+  /** Marked already, and not yet handed over. */
+  #gathered: { readonly keys: readonly string[]; readonly place: number }[] = [];
+  #gatheredKeys = 0;
+  #timer: NodeJS.Timeout | undefined;
   /** Mark of the invalidation of everything that is under way. */
   #everything: { readonly sentAt: number; markedAt: number } | undefined;
 
-  constructor(index: InvalidationIndex, append: AppendMessage, log: Logger, maxUnderWay = MAX_UNDER_WAY) {
+  constructor(
+    index: InvalidationIndex,
+    append: AppendMessage,
+    log: Logger,
+    { maxUnderWay = MAX_UNDER_WAY, gatherMs = GATHER_MS }: KeyInvalidationLimits = {},
+  ) {
     this.#index = index;
     this.#append = append;
     this.#log = log;
     this.#maxUnderWay = maxUnderWay;
+    this.#gatherMs = gatherMs;
   }
 
   /** Makes keys and all their variants invalid. Throws a RangeError for an empty key. */
@@ -43,19 +67,34 @@ export class KeyInvalidation {
     else this.#invalidateEach(keys);
   }
 
-  #invalidateEach(keys: readonly string[]): void {
-    const place = this.#index.mark(keys);
-    this.#underWay += keys.length;
-    const messages = messagesFor(keys);
+  /** Hands over what has been gathered. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const gathered = this.#gathered;
+    if (gathered.length === 0) return;
+    this.#gathered = [];
+    this.#gatheredKeys = 0;
+    const messages = messagesFor([...new Set(gathered.flatMap(({ keys }) => keys))]);
     let left = messages.length;
     for (const message of messages) {
       this.#append(message, () => {
         left -= 1;
         if (left > 0) return;
-        this.#underWay -= keys.length;
-        this.#index.unmark(keys, place);
+        for (const { keys, place } of gathered) {
+          this.#underWay -= keys.length;
+          this.#index.unmark(keys, place);
+        }
       });
     }
+  }
+
+  #invalidateEach(keys: readonly string[]): void {
+    this.#gathered.push({ keys, place: this.#index.mark(keys) });
+    this.#gatheredKeys += keys.length;
+    this.#underWay += keys.length;
+    if (this.#gatherMs === 0 || this.#gatheredKeys >= KEYS_IN_MESSAGE) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), this.#gatherMs);
   }
 
   #invalidateEverything(): void {

@@ -4,11 +4,14 @@ import type { InvalidateMessage } from '../../../../lib/core/control-message';
 import { ControlMessage } from '../../../../lib/core/control-message';
 import { collectingLog, entryOf } from './fixtures';
 
-function setUp(maxUnderWay = 5) {
+function setUp(maxUnderWay = 5, gatherMs = 0) {
   const index = new InvalidationIndex({ epoch: 'a', seq: 0 });
   const sent: { readonly message: InvalidateMessage; readonly onApplied: () => void }[] = [];
   const log = collectingLog();
-  const keys = new KeyInvalidation(index, (message, onApplied) => sent.push({ message, onApplied }), log, maxUnderWay);
+  const keys = new KeyInvalidation(index, (message, onApplied) => sent.push({ message, onApplied }), log, {
+    maxUnderWay,
+    gatherMs,
+  });
   let seq = 0;
   const bringBack = (): void => {
     const next = sent.shift();
@@ -38,6 +41,26 @@ describe('invalidation of keys by this process', () => {
     expect(isValid('k')).toBe(false);
     bringBack();
     expect(isValid('k')).toBe(true);
+  });
+
+  it('gathers keys into one message, invalid from the first moment', () => {
+    jest.useFakeTimers();
+    try {
+      const { keys, sent, isValid, bringBack } = setUp(100, 10);
+      keys.invalidate(['a']);
+      keys.invalidate(['b', 'a']);
+      expect([sent.length, isValid('a'), isValid('b')]).toEqual([0, false, false]);
+      jest.advanceTimersByTime(10);
+      expect(sent.map(({ message }) => message.targets.keys)).toEqual([['a', 'b']]);
+      keys.invalidate(['a']);
+      bringBack();
+      expect([isValid('a'), isValid('b')]).toEqual([false, true]);
+      keys.flush();
+      bringBack();
+      expect(isValid('a')).toBe(true);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('sends messages that every task understands, however many and long the keys are', () => {
