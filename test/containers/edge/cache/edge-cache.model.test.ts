@@ -116,7 +116,7 @@ class Task {
         this.#send();
       },
       collectingLog(),
-      3,
+      { maxUnderWay: 3, gatherMs: 0 },
     );
     this.cache = createEdgeCache({
       memory: this.#memory,
