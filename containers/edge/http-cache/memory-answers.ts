@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CacheEntry, EdgeCache } from '../cache/types';
-import { FieldNames } from '../http/raw-fields';
+import { FieldNames } from '../raw-fields';
 import { flatFields, withOwnStatus } from './answer';
 import type { Directives } from './cache-control';
 import { hitStatus } from './cache-status';

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ServiceError } from '../errors';
+import { FieldNames } from '../raw-fields';
 import { errorAnswer } from './error-answer';
 import type { HotPath } from './hot-path';
 import type { HttpLimits } from './limits';
-import { FieldNames } from './raw-fields';
 
 const LAST_ANSWER = Symbol('last answer');
 
