@@ -72,7 +72,8 @@ export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCa
   const controlLog = redisUrl === undefined ? withoutLog(state) : createControlLog({ ...config, redisUrl, state });
   const mayUseLasting = () => state.hasCaughtUp();
   const append = (...message: Parameters<ControlLog['append']>) => controlLog.append(...message);
-  const keyInvalidation = new KeyInvalidation(index, append, log);
+  // Without Redis there is nobody to spare messages, and what is stored a moment later need not be hit by a late one.
+  const keyInvalidation = new KeyInvalidation(index, append, log, redisUrl === undefined ? { gatherMs: 0 } : {});
   const invalidateKeys = (keys: readonly string[]) => keyInvalidation.invalidate(keys);
   const cache = createEdgeCache({ memory, l1, l2: disk?.store, index, mayUseLasting, invalidateKeys });
   return {

@@ -73,6 +73,19 @@ describe('any other path', () => {
     ]);
   });
 
+  it('answers a GET with what a POST said is the resource now, in spite of the invalidation that the POST caused', async () => {
+    answer = (request, response) => {
+      const headers = { 'cache-control': 'max-age=60', 'content-location': '/resource', 'content-type': 'text/plain' };
+      response.writeHead(200, headers).end(`by ${request.method}`);
+    };
+    await (await fetch(`${edge.url}/resource`, { method: 'POST', body: 'x' })).text();
+    // Longer than invalidations are gathered for.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const response = await fetch(`${edge.url}/resource`);
+    expect(await response.text()).toBe('by POST');
+    expect(response.headers.get('cache-status')).toContain('; hit');
+  });
+
   it('is streamed: the first bytes arrive before the origin has written the last', async () => {
     let finish = () => {};
     answer = (_request, response) => {
