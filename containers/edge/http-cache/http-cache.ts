@@ -175,6 +175,9 @@ export class HttpCache {
       const own = this.#fill(exchange, selection, ticket);
       const arrival = await own.arrival;
       if (await this.#answerArrival(exchange, selection, arrival)) return;
+      // What the origin confirmed has gone from the disk meanwhile: it has to be sent again.
+      const anew = selected && (await this.#fill(exchange, { ...selection, selected: undefined }, ticket).arrival);
+      if (anew && (await this.#answerArrival(exchange, selection, anew))) return;
       throw new ServiceError('origin_unreachable', 'the origin broke off its answer');
     } catch (error) {
       const isOriginAway = error instanceof ServiceError && error.status >= 500;

@@ -19,6 +19,7 @@ export interface CacheUnderTest {
   readonly url: string;
   readonly cache: EdgeCache;
   readonly bodies: BodyStore | undefined;
+  readonly bodiesDirectory: string;
   /** Requests that the origin has got, as `METHOD target`. */
   readonly asked: string[];
   /** Requests that the cache has got so far. */
@@ -106,6 +107,7 @@ export async function startCache(options: HarnessOptions = {}): Promise<CacheUnd
     url,
     cache,
     bodies,
+    bodiesDirectory: join(folder.path, 'bodies'),
     asked,
     received: () => received,
     origin: (listener) => {

@@ -1,4 +1,6 @@
+import { readdir, rm } from 'node:fs/promises';
 import type { RequestListener, ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { deferred, until } from '../cache/fixtures';
 import { type CacheUnderTest, startCache } from './harness';
 
@@ -278,6 +280,21 @@ describe('bodies', () => {
     expect((await edge.get('/big', { range: 'bytes=0-1', 'if-range': '"other"', ...asUsual })).status).toBe(200);
     expect(edge.asked).toHaveLength(1);
     expect(edge.cache.stats().bytes.memory).toBeLessThan(100_000);
+  });
+
+  it.each([0, 120])('that have gone from the disk are fetched again (%s s later)', async (seconds) => {
+    await start({ withDisk: true });
+    edge.origin((request, response) => {
+      if (request.headers['if-none-match'] === '"big"') response.writeHead(304, { etag: '"big"' }).end();
+      else large(request, response);
+    });
+    await edge.get('/big');
+    await until(async () => (await edge.get('/big')).cacheStatus.includes('; hit'));
+    const files = (await readdir(edge.bodiesDirectory)).filter((name) => name.endsWith('.body'));
+    for (const name of files) await rm(join(edge.bodiesDirectory, name));
+    expect(files).toHaveLength(1);
+    edge.pass(seconds);
+    expect(await edge.get('/big')).toMatchObject({ status: 200, text: LARGE.toString() });
   });
 
   it('are read by several clients while they arrive', async () => {
