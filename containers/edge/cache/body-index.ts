@@ -71,6 +71,8 @@ export class BodyIndex {
     else this.#newest = slot.older;
     if (slot.older) slot.older.newer = slot.newer;
     else this.#oldest = slot.newer;
+    // As in the memory tier: a dead slot must not keep its neighbours alive.
+    slot.newer = slot.older = undefined;
     return slot;
   }
 
