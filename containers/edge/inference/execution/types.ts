@@ -1,0 +1,51 @@
+import type { TensorSpec } from '../../../../lib/core/manifest';
+import type { Tensor } from '../tensors';
+
+/** How long a run is wanted, and by whom. */
+export interface RunOptions {
+  /** Moment on `performance.now()`'s clock, ms, after which nobody wants the answer. Absent: the host's own limit. */
+  readonly deadline?: number;
+  /** Aborted when the last one who waited has gone. */
+  readonly signal?: AbortSignal;
+}
+
+/** What one run gave. */
+export interface RunResult {
+  readonly outputs: Tensor[];
+  /** Time inside ONNX Runtime, ms. */
+  readonly computeMs: number;
+}
+
+/** A model file that a session is opened from. The file stays where it is until the session is released. */
+export interface ModelFile {
+  readonly model: string;
+  readonly version: string;
+  readonly path: string;
+  /** Lower-case hex SHA-256 of the file, checked again whenever a worker opens it anew. */
+  readonly sha256: string;
+}
+
+/** A model that can be run, with its signature. */
+export interface RunnableSession {
+  readonly inputs: readonly TensorSpec[];
+  /** Tensor outputs, in the model's order; sequences and maps are left out. */
+  readonly outputs: readonly TensorSpec[];
+  /** Runs that make sense at once: 1 on the service's own thread, the number of workers elsewhere. */
+  readonly slots: number;
+  /**
+   * Runs the model. Inputs must be complete and fit the signature: ONNX Runtime ignores unknown names silently.
+   * Rejects with a ServiceError: `inference_failed` (500: the model threw, or its worker died), `deadline_exceeded`
+   * (504); with the signal's reason when it was aborted before the run began.
+   */
+  run(inputs: readonly Tensor[], options?: RunOptions): Promise<RunResult>;
+  /** Frees the model once the runs under way have ended. */
+  release(): Promise<void>;
+}
+
+/** A place where models run. */
+export interface SessionHost {
+  /** Opens a model. Rejects with `RefusedModel` when the file is not a model that can be served. */
+  open(file: ModelFile): Promise<RunnableSession>;
+  /** Lets go of everything; runs under way are rejected. */
+  close(): Promise<void>;
+}
