@@ -16,6 +16,7 @@ const ERROR_STATUS = {
   internal: 500,
   origin_unreachable: 502,
   model_not_ready: 503,
+  deadline_exceeded: 504,
   not_stored: 504,
   origin_timeout: 504,
 } as const;

@@ -35,7 +35,8 @@ export interface RunnableSession {
   /**
    * Runs the model. Inputs must be complete and fit the signature: ONNX Runtime ignores unknown names silently.
    * Rejects with a ServiceError: `inference_failed` (500: the model threw, or its worker died), `deadline_exceeded`
-   * (504); with the signal's reason when it was aborted before the run began.
+   * (504), `model_not_ready` (503: quarantined, or the host is closing); with the signal's reason when it was aborted
+   * before the run began.
    */
   run(inputs: readonly Tensor[], options?: RunOptions): Promise<RunResult>;
   /** Frees the model once the runs under way have ended. */
@@ -48,4 +49,32 @@ export interface SessionHost {
   open(file: ModelFile): Promise<RunnableSession>;
   /** Lets go of everything; runs under way are rejected. */
   close(): Promise<void>;
+}
+
+/**
+ * The places where one process's models run. As a host itself it opens a model in the worker processes, after a trial in
+ * one that nothing else depends on; `inline` opens one on the service's own thread, where a run costs no trip to another
+ * process and holds up every request meanwhile: for models whose warm runs are known to be short.
+ */
+export interface ExecutionHost extends SessionHost {
+  readonly inline: SessionHost;
+  counts(): ExecutionCounts;
+}
+
+/** What became of the worker processes so far, and how they are now. */
+export interface ExecutionCounts {
+  /** Workers wanted, and those of them that can take runs. */
+  readonly workers: { readonly wanted: number; readonly ready: number };
+  /** Runs that wait for a worker. */
+  readonly waiting: number;
+  /** Workers that ended without being told to, by the signal's name or `exit N`. */
+  readonly deaths: Readonly<Record<string, number>>;
+  /** Workers killed because a run or a load took too long. */
+  readonly kills: number;
+  /** Workers started to replace one that ended. */
+  readonly restarts: number;
+  /** Runs answered with `deadline_exceeded`, by whose limit it was. */
+  readonly timeouts: { readonly request: number; readonly host: number };
+  /** Models kept away from the workers now, because they kept ending them: `name@version`. */
+  readonly quarantined: readonly string[];
 }
