@@ -1,3 +1,5 @@
+import { Sieve, type SieveNode } from './sieve';
+
 /** A finished body on the disk. */
 export interface KnownBody {
   readonly id: string;
@@ -7,21 +9,15 @@ export interface KnownBody {
   readers: number;
 }
 
-interface Slot extends KnownBody {
-  visited: boolean;
-  newer: Slot | undefined;
-  older: Slot | undefined;
-}
+interface Slot extends KnownBody, SieveNode<Slot> {}
 
 /**
- * The finished bodies in the order they came, with the choice of what to give up: SIEVE (Zhang et al., NSDI 2024), and
- * never one that is being read.
+ * The finished bodies in the order they came, with the choice of what to give up: by SIEVE, and never one that is being
+ * read.
  */
 export class BodyIndex {
   readonly #slots = new Map<string, Slot>();
-  #newest: Slot | undefined;
-  #oldest: Slot | undefined;
-  #hand: Slot | undefined;
+  readonly #sieve = new Sieve<Slot>();
   #bytes = 0;
 
   get bytes(): number {
@@ -38,10 +34,8 @@ export class BodyIndex {
 
   add(id: string, bytes: number): KnownBody {
     this.remove(id);
-    const slot: Slot = { id, bytes, readers: 0, visited: false, newer: undefined, older: this.#newest };
-    if (this.#newest) this.#newest.newer = slot;
-    else this.#oldest = slot;
-    this.#newest = slot;
+    const slot: Slot = { id, bytes, readers: 0, visited: false, newer: undefined, older: undefined };
+    this.#sieve.add(slot);
     this.#slots.set(id, slot);
     this.#bytes += bytes;
     return slot;
@@ -56,38 +50,26 @@ export class BodyIndex {
   /** Makes the body the next to go. */
   demote(id: string): void {
     const slot = this.#slots.get(id);
-    if (!slot) return;
-    slot.visited = false;
-    this.#hand = slot;
+    if (slot) this.#sieve.demote(slot);
   }
 
   remove(id: string): KnownBody | undefined {
     const slot = this.#slots.get(id);
     if (!slot) return undefined;
-    this.#slots.delete(id);
-    this.#bytes -= slot.bytes;
-    if (this.#hand === slot) this.#hand = slot.newer;
-    if (slot.newer) slot.newer.older = slot.older;
-    else this.#newest = slot.older;
-    if (slot.older) slot.older.newer = slot.newer;
-    else this.#oldest = slot.newer;
-    // As in the memory tier: a dead slot must not keep its neighbours alive.
-    slot.newer = slot.older = undefined;
+    this.#sieve.remove(slot);
+    this.#forget(slot);
     return slot;
   }
 
   /** Takes out the body that is missed least; `undefined` when all that are left are being read. */
   evict(): KnownBody | undefined {
-    let slot = this.#hand ?? this.#oldest;
-    // Two rounds: the first may only clear marks.
-    for (let looked = 0; slot && looked < 2 * this.#slots.size; looked++) {
-      if (!slot.visited && slot.readers === 0) {
-        this.#hand = slot;
-        return this.remove(slot.id);
-      }
-      slot.visited = false;
-      slot = slot.newer ?? this.#oldest;
-    }
-    return undefined;
+    const slot = this.#sieve.evict(({ readers }) => readers > 0);
+    if (slot) this.#forget(slot);
+    return slot;
+  }
+
+  #forget(slot: Slot): void {
+    this.#slots.delete(slot.id);
+    this.#bytes -= slot.bytes;
   }
 }

@@ -1,3 +1,4 @@
+import { Sieve, type SieveNode } from './sieve';
 import type { BoundedStore, CacheEntry, StoreUsage } from './types';
 
 /** An entry's place in memory, with what is known of the entry besides. */
@@ -21,21 +22,15 @@ export interface MemoryStore extends BoundedStore {
   slots(): IterableIterator<MemorySlot>;
 }
 
-interface Slot extends MemorySlot {
+interface Slot extends MemorySlot, SieveNode<Slot> {
   readonly bytes: number;
-  visited: boolean;
-  newer: Slot | undefined;
-  older: Slot | undefined;
 }
 
 /** What a slot, its Map entry and the entry's small objects take on a 64-bit V8, roughly. */
 const OVERHEAD_BYTES = 320;
 const NEVER_CHECKED = -1;
 
-/**
- * Tier `memory`: bounded in bytes, evicting by SIEVE. A hit only sets a bit; eviction moves a hand from the oldest
- * entry towards the newest, sparing visited ones once. Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024.
- */
+/** Tier `memory`: bounded in bytes, evicting by SIEVE, so that a hit only sets a bit. */
 export function createMemoryStore(maxBytes: number): MemoryStore {
   return new SieveStore(maxBytes);
 }
@@ -44,9 +39,7 @@ class SieveStore implements MemoryStore {
   readonly tier = 'memory';
   readonly #maxBytes: number;
   readonly #slots = new Map<string, Slot>();
-  #newest: Slot | undefined;
-  #oldest: Slot | undefined;
-  #hand: Slot | undefined;
+  readonly #sieve = new Sieve<Slot>();
   #bytes = 0;
   #evictions = 0;
 
@@ -83,11 +76,9 @@ class SieveStore implements MemoryStore {
       // A replaced entry keeps its standing: being refilled says nothing against its popularity.
       visited: replaced?.visited ?? false,
       newer: undefined,
-      older: this.#newest,
+      older: undefined,
     };
-    if (this.#newest) this.#newest.newer = slot;
-    else this.#oldest = slot;
-    this.#newest = slot;
+    this.#sieve.add(slot);
     this.#slots.set(entry.key, slot);
     this.#bytes += bytes;
   }
@@ -99,7 +90,7 @@ class SieveStore implements MemoryStore {
 
   clear(): void {
     this.#slots.clear();
-    this.#newest = this.#oldest = this.#hand = undefined;
+    this.#sieve.clear();
     this.#bytes = 0;
   }
 
@@ -112,27 +103,20 @@ class SieveStore implements MemoryStore {
   }
 
   #remove(slot: Slot): void {
-    this.#slots.delete(slot.entry.key);
-    this.#bytes -= slot.bytes;
-    if (this.#hand === slot) this.#hand = slot.newer;
-    if (slot.newer) slot.newer.older = slot.older;
-    else this.#newest = slot.older;
-    if (slot.older) slot.older.newer = slot.newer;
-    else this.#oldest = slot.newer;
-    // A dead slot in the old generation would keep its neighbours, and theirs, alive through every young collection.
-    slot.newer = slot.older = undefined;
+    this.#sieve.remove(slot);
+    this.#forget(slot);
   }
 
   #evictOne(): void {
-    let candidate = this.#hand ?? this.#oldest;
-    while (candidate?.visited) {
-      candidate.visited = false;
-      candidate = candidate.newer ?? this.#oldest;
-    }
-    if (!candidate) return;
-    this.#hand = candidate;
-    this.#remove(candidate);
+    const evicted = this.#sieve.evict();
+    if (!evicted) return;
+    this.#forget(evicted);
     this.#evictions += 1;
+  }
+
+  #forget(slot: Slot): void {
+    this.#slots.delete(slot.entry.key);
+    this.#bytes -= slot.bytes;
   }
 }
 
