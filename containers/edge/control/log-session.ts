@@ -137,25 +137,34 @@ export class LogSession {
     });
   }
 
-  /** Applies announcements as long as each continues the log; anything else is settled by reading the log itself. */
+  /** Applies announcements; one that does not continue the log is settled by reading the log itself. */
   #drainInbox(): void {
     if (this.#catchingUp || !this.live || !this.#connection) return;
     const connection = this.#connection;
     try {
-      for (let next = this.#inbox[0]; next; next = this.#inbox[0]) {
-        const { epoch, seq } = this.#state.checkpoint().position;
-        if (next.epoch !== epoch || next.seq > seq + 1) {
-          this.#catchUp(connection).catch((error: unknown) => connection.abandon(asError(error)));
-          return;
-        }
-        this.#inbox.shift();
-        if (next.seq <= seq) continue;
-        this.#apply(next, epoch);
-        void this.beat();
-      }
+      if (this.#applyAnnounced()) return;
+      this.#catchUp(connection).catch((error: unknown) => connection.abandon(asError(error)));
     } catch (error) {
       connection.abandon(asError(error));
     }
+  }
+
+  /**
+   * Applies announcements as long as each continues what is applied; true when none is left. Only while live: then
+   * every append has been announced here, so a log that begins goes on where the one before it ended.
+   */
+  #applyAnnounced(): boolean {
+    for (let next = this.#inbox[0]; next; next = this.#inbox[0]) {
+      const { epoch, seq } = this.#state.checkpoint().position;
+      const isNewLog = next.epoch !== epoch;
+      if (next.seq > (isNewLog ? 1 : seq + 1)) return false;
+      this.#inbox.shift();
+      if (isNewLog) this.#state.continueAs(next.epoch);
+      else if (next.seq <= seq) continue;
+      this.#apply(next, next.epoch);
+      void this.beat();
+    }
+    return true;
   }
 
   /** Reads the log from where this task stands until nothing is left. */
@@ -163,10 +172,11 @@ export class LogSession {
     this.#catchingUp = true;
     try {
       for (let done = false; !done; ) {
-        // What was announced before the read was sent is covered by it, whatever epoch it is of.
-        const covered = this.#inbox.length;
+        const announced = this.#inbox.length;
         const page = await connection.read(this.#state.checkpoint().position.seq);
-        this.#inbox.splice(0, covered);
+        // Announced before the read was sent, so covered by it, unless it was of a log that is gone by now. Without a
+        // claim to have missed nothing that does not matter: the logs before this one are given up as a whole.
+        if (!this.live) this.#inbox.splice(0, announced);
         done = await this.#takePage(page, connection);
       }
     } finally {
@@ -187,8 +197,7 @@ export class LogSession {
   async #takePage(page: LogPage, connection: LogConnection): Promise<boolean> {
     const { position, messageId } = this.#state.checkpoint();
     if (page.epoch !== position.epoch) {
-      if (this.live) this.#state.continueAs(page.epoch);
-      else this.#state.restartAt({ epoch: page.epoch, seq: 0 });
+      this.#changeLog(page.epoch, position.epoch);
       return false;
     }
     const anchor = page.entries.find((entry) => entry.seq === position.seq);
@@ -210,7 +219,21 @@ export class LogSession {
     }
     const applied = this.#state.checkpoint().position.seq;
     if (applied === position.seq && applied < page.head) this.#state.restartAt({ epoch: page.epoch, seq: page.head });
-    return this.#state.checkpoint().position.seq >= page.head;
+    const reachedHead = this.#state.checkpoint().position.seq >= page.head;
+    // Should the log be lost before the rest is read, the rest is missed.
+    if (!reachedHead) this.live = false;
+    return reachedHead;
+  }
+
+  /** Leaves the log `from`, which is no more, for the log `to` that was read in its place. */
+  #changeLog(to: string, from: string): void {
+    if (this.live && this.#applyAnnounced()) {
+      // Else the announcements have led to this log, or to one that is newer still.
+      if (this.#state.checkpoint().position.epoch === from) this.#state.continueAs(to);
+      return;
+    }
+    this.live = false;
+    this.#state.restartAt({ epoch: to, seq: 0 });
   }
 
   #apply({ seq, message }: LogEntry, epoch: string): void {

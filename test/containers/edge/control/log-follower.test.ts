@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
 import { createClient } from 'redis';
 import { createControlLog } from '../../../../containers/edge/control/log-follower';
 import type { Checkpoint, ControlLog, LogState } from '../../../../containers/edge/control/types';
@@ -183,6 +184,39 @@ describe('the follower of the control log', () => {
     await append(invalidation('b'));
     await until(() => state.calls.length >= 5);
     expect(state.calls.slice(2)).toEqual(['apply a at 1/1', 'continue as 2/0', 'apply b at 2/1']);
+  });
+
+  it('applies in order whatever is announced while Redis loses the log time and again', async () => {
+    const { epoch, head, stream, seen, channel } = CONTROL_KEYS;
+    const Step = fc.constantFrom<'append' | 'flush'>('append', 'append', 'flush');
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(Step, { minLength: 1, maxLength: 6 }), { maxLength: 8 }), async (groups) => {
+        await client.flushAll();
+        const state = new RecordingState();
+        const follower = follow(state);
+        await follower.ready;
+        let appended = 0;
+        // Each group in one step of Redis, so that no read of the follower falls between.
+        for (const group of [...groups, ['append' as const]]) {
+          const atomic = client.multi();
+          for (const step of group) {
+            if (step === 'flush') atomic.flushAll();
+            else {
+              const message = invalidation(`k${appended++}`);
+              const values = [randomUUID(), message.id, JSON.stringify(message), `${CONTROL_LOG_LENGTH}`, channel];
+              atomic.eval(APPEND_SCRIPT, { keys: [epoch, head, stream, seen], arguments: values });
+            }
+          }
+          await atomic.exec();
+        }
+        await until(() => state.calls.some((call) => call.startsWith(`apply k${appended - 1} `)));
+        const applied = state.calls.filter((call) => call.startsWith('apply')).map((call) => call.split(' ')[1]);
+        expect(applied).toEqual(Array.from({ length: appended }, (_, i) => `k${i}`));
+        expect(state.calls.filter((call) => call.startsWith('restart'))).toHaveLength(1);
+        await follower.close();
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it('notices a flushed log without any message', async () => {
