@@ -44,6 +44,8 @@ export const EdgeEnvironment = z.object({
   HOST: text.default('127.0.0.1'),
   /** Name of the region in answers, metrics and AWS calls. */
   REGION: text.default('local'),
+  /** Name in the Open Inference Protocol's server metadata. Some programs written for Triton insist on `triton`. */
+  SERVER_NAME: text.default('mlcdn'),
   MODELS_DIR: text.optional(),
   MODEL_BUCKET: text.optional(),
   DEFAULT_MODEL: ModelName.optional(),
@@ -64,6 +66,10 @@ export const EdgeEnvironment = z.object({
     })
     .default('info'),
   CHANNEL_POLL_SECONDS: wholeNumber('a pause in seconds', 1, 3_600).prefault('5'),
+  /** Worker processes that run models; by default as many as the CPUs that this process may use. */
+  MODEL_WORKERS: wholeNumber('a number of worker processes', 1, 256).optional(),
+  /** Longest that a run of a model may take; its worker is replaced then. */
+  MODEL_RUN_TIMEOUT_MS: wholeNumber('a time in milliseconds', 1, 3_600_000).prefault('30000'),
   TASK_ID: text.optional(),
 });
 
@@ -72,6 +78,7 @@ export interface EdgeConfig {
   readonly port: number;
   readonly host: string;
   readonly region: string;
+  readonly serverName: string;
   readonly models:
     | { readonly kind: 'folder'; readonly folder: string }
     | { readonly kind: 'bucket'; readonly bucket: string };
@@ -86,6 +93,9 @@ export interface EdgeConfig {
   readonly routePolicies: readonly RoutePolicy[];
   readonly logLevel: string;
   readonly channelPollMs: number;
+  /** `undefined`: by the CPU quota. */
+  readonly modelWorkers: number | undefined;
+  readonly modelRunTimeoutMs: number;
   readonly taskId: string;
 }
 
@@ -112,6 +122,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     port: variables.PORT,
     host: variables.HOST,
     region: variables.REGION,
+    serverName: variables.SERVER_NAME,
     models: modelLocation(variables),
     defaultModel: variables.DEFAULT_MODEL,
     redisUrl: variables.REDIS_URL,
@@ -123,6 +134,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     routePolicies: variables.ROUTE_POLICIES,
     logLevel: variables.LOG_LEVEL,
     channelPollMs: variables.CHANNEL_POLL_SECONDS * 1000,
+    modelWorkers: variables.MODEL_WORKERS,
+    modelRunTimeoutMs: variables.MODEL_RUN_TIMEOUT_MS,
     taskId: variables.TASK_ID ?? randomUUID(),
   };
 }

@@ -1,0 +1,71 @@
+import { messageOf } from '../../errors';
+import { loadOnnxModel, type OnnxModel } from '../onnx-session';
+import { RefusedModel } from '../refused-model';
+import { encodeFrame, type Frame, FrameKind, readFrame, writePieces } from './frames';
+import { readModelBytes } from './model-bytes';
+import { decodeTensors, encodeTensors } from './tensor-codec';
+import type { ModelFile } from './types';
+
+/** What `FrameKind.open` asks for. */
+export type OpenRequest = Pick<ModelFile, 'path' | 'sha256'>;
+
+/** What `FrameKind.opened` tells. */
+export type Signature = Pick<OnnxModel, 'inputs' | 'outputs'>;
+
+/** What `FrameKind.failed` tells. */
+export interface Failure {
+  readonly message: string;
+  /** Whether the model itself is to blame, so that another attempt would fail too. */
+  readonly refused: boolean;
+}
+
+/**
+ * Serves a worker's side of the frames, one request after the other, until the service closes its side. ONNX Runtime
+ * blocks this thread while it works, and so may reading and writing: a payload then goes straight to where it is used,
+ * without a stream between.
+ */
+export async function serveFrames(descriptor: number): Promise<void> {
+  const models = new Map<number, OnnxModel>();
+  writePieces(descriptor, encodeFrame(FrameKind.ready, 0, []));
+  for (;;) {
+    const frame = readFrame(descriptor);
+    if (frame === undefined) return;
+    const answer = await answerTo(frame, models).catch((error: unknown) => failureFrame(frame.session, error));
+    writePieces(descriptor, answer);
+  }
+}
+
+async function answerTo(frame: Frame, models: Map<number, OnnxModel>): Promise<Uint8Array[]> {
+  const { kind, session } = frame;
+  if (kind === FrameKind.run) return run(frame, models.get(session));
+  if (kind === FrameKind.open) {
+    const model = await loadOnnxModel(await readModelBytes(JSON.parse(frame.payload.toString()) as OpenRequest));
+    models.set(session, model);
+    // The file's bytes are garbage now, as large as the model, and an idle worker would not collect it.
+    globalThis.gc?.();
+    return encodeFrame(FrameKind.opened, session, [jsonBytes({ inputs: model.inputs, outputs: model.outputs })]);
+  }
+  if (kind !== FrameKind.release) throw new Error(`a frame of kind ${kind} is not known`);
+  const model = models.get(session);
+  models.delete(session);
+  // Nobody waits for an answer: a model that cannot be freed costs this worker's memory, and is not asked for again.
+  await model?.release().catch(() => undefined);
+  return [];
+}
+
+async function run({ session, payload }: Frame, model: OnnxModel | undefined): Promise<Uint8Array[]> {
+  if (model === undefined) throw new Error('the model is not loaded in this worker');
+  const { outputs, computeMs } = await model.run(decodeTensors(payload, 0));
+  const time = Buffer.alloc(8);
+  time.writeDoubleLE(computeMs);
+  return encodeFrame(FrameKind.done, session, [time, ...encodeTensors(outputs)]);
+}
+
+function failureFrame(session: number, error: unknown): Uint8Array[] {
+  const failure: Failure = { message: messageOf(error), refused: error instanceof RefusedModel };
+  return encodeFrame(FrameKind.failed, session, [jsonBytes(failure)]);
+}
+
+function jsonBytes(value: Signature | Failure): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
