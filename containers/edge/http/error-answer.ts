@@ -21,7 +21,8 @@ export function asServiceError(thrown: unknown, bodyLimit: number): ServiceError
 }
 
 /** The answer of an error to a request for `url`: the Open Inference Protocol has a shape of its own below `/v2`. */
-export function errorAnswer({ code, message, status }: ServiceError, url: string): ErrorAnswer {
+export function errorAnswer(error: ServiceError, url: string): ErrorAnswer {
+  const { code, message, status, retryAfterSeconds } = error;
   const path = url.split('?')[0] ?? '';
   const isOpenInference = path === '/v2' || path.startsWith('/v2/');
   return {
@@ -29,7 +30,8 @@ export function errorAnswer({ code, message, status }: ServiceError, url: string
     headers: {
       'cache-control': 'no-store',
       'content-type': 'application/json; charset=utf-8',
-      ...(code === 'model_not_ready' ? { 'retry-after': '1' } : {}),
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+      ...(code === 'unsupported_encoding' ? { 'accept-encoding': 'gzip, deflate' } : {}),
       // What else the client may have sent behind a body that could not be read is not a request.
       ...(code === 'invalid_json' || code === 'body_too_large' ? { connection: 'close' } : {}),
     },

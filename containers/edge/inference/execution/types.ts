@@ -23,6 +23,8 @@ export interface ModelFile {
   readonly path: string;
   /** Lower-case hex SHA-256 of the file, checked again whenever a worker opens it anew. */
   readonly sha256: string;
+  /** Files beside it in which it keeps tensors; a model that has any must be opened by its path. */
+  readonly externalData?: readonly { readonly path: string; readonly sha256: string }[];
 }
 
 /** A model that can be run, with its signature. */
@@ -32,6 +34,8 @@ export interface RunnableSession {
   readonly outputs: readonly TensorSpec[];
   /** Runs that make sense at once: 1 on the service's own thread, the number of workers elsewhere. */
   readonly slots: number;
+  /** Sessions with the same pool share its slots, and are scheduled against one another. Absent: slots of its own. */
+  readonly pool?: object;
   /**
    * Runs the model. Inputs must be complete and fit the signature: ONNX Runtime ignores unknown names silently.
    * Rejects with a ServiceError: `inference_failed` (500: the model threw, or its worker died), `deadline_exceeded`
