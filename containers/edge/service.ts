@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { type OpenEdgeCache, openEdgeCache } from './cache';
-import { type BodyStore, openBodyStore } from './cache/body-store';
+import type { BodyStore } from './cache/body-store';
+import { openRetriedBodyStore } from './cache/retried-body-store';
 import type { CacheStats, StoreUsage } from './cache/types';
 import type { EdgeConfig } from './config';
 import { ChannelFollower } from './control/channel-follower';
@@ -111,16 +112,10 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
   };
 }
 
-/** The store of large bodies, below the disk tier's directory; none where there is no disk tier or it cannot be used. */
+/** The store of large bodies, below the disk tier's directory; none where there is no disk tier. */
 async function openBodies(config: EdgeConfig, log: FastifyBaseLogger): Promise<BodyStore | undefined> {
   if (config.diskCacheDir === undefined) return undefined;
-  const directory = join(config.diskCacheDir, 'bodies');
-  try {
-    return await openBodyStore(directory, config.diskCacheMaxBytes * BODY_SHARE, log);
-  } catch (error) {
-    log.error({ err: error, directory }, 'large bodies cannot be kept; passing them on');
-    return undefined;
-  }
+  return openRetriedBodyStore(join(config.diskCacheDir, 'bodies'), config.diskCacheMaxBytes * BODY_SHARE, log);
 }
 
 /** Counts large bodies as part of the disk tier, which they are to an operator. */

@@ -8,7 +8,7 @@ import type { Position } from './types';
 export interface CacheStateParts {
   readonly index: InvalidationIndex;
   /** Only with a disk tier. */
-  readonly journal?: ControlJournal | undefined;
+  readonly journal?: Pick<ControlJournal, 'restored' | 'message' | 'continueAs' | 'rewrite'> | undefined;
   /** Drops the entries of the memory and disk tiers; the index has made them invalid already. */
   readonly dropLocalTiers: () => void;
   readonly onControlMessage: (message: ControlMessage) => void;

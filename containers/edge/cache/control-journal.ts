@@ -1,124 +1,208 @@
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
-import { z } from 'zod';
-import { ControlMessage } from '../../../lib/core/control-message';
-import type { Checkpoint, Logger } from '../control/types';
+import type { ControlMessage, InvalidateMessage } from '../../../lib/core/control-message';
+import type { Checkpoint, Logger, MessageKeeper } from '../control/types';
 import type { InvalidationIndex } from './invalidation-index';
-
-const Place = z.strictObject({ epoch: z.string(), seq: z.int().min(0) });
-const Order = z.int().min(0);
-const Snapshot = z.strictObject({
-  chain: z.array(z.strictObject({ epoch: z.string(), base: Order, end: Order.nullable() })).readonly(),
-  applied: Place,
-  floor: Order,
-  keys: z.array(z.tuple([z.string(), Order]).readonly()).readonly(),
-  tags: z.array(z.tuple([z.string(), Order]).readonly()).readonly(),
-  bans: z.array(z.strictObject({ kind: z.enum(['prefix', 'glob']), text: z.string(), order: Order })).readonly(),
-});
-const JournalLine = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('snapshot'), index: Snapshot, messageId: z.string().optional() }),
-  z.strictObject({ kind: z.literal('message'), message: ControlMessage, position: Place }),
-  z.strictObject({ kind: z.literal('continue'), epoch: z.string() }),
-]);
-type JournalLine = z.infer<typeof JournalLine>;
+import { encodeLine, type JournalLine, readLines } from './journal-lines';
 
 /** The journal is rewritten as one snapshot when it has grown by this much since the last. */
 const COMPACT_AFTER_BYTES = 4 * 1024 * 1024;
+const RETRY_MS = 5_000;
+/** Begins the name of the log that a service without Redis keeps for itself. */
+export const OWN_LOG = 'own:';
 
-/**
- * Remembers beside the disk tier what the index knows, so that the entries of the process before stay usable: lines of
- * `<crc32 hex> <json>`, a snapshot first and every change after it. A crash may lose the last lines; then the journal
- * stands at an earlier position and the follower replays the control log from there.
- */
-export interface ControlJournal {
-  /** Where the journal stood when it was opened; `undefined` when there was none to restore. */
-  readonly restored: Checkpoint | undefined;
-  message(message: ControlMessage, position: Checkpoint['position']): void;
-  continueAs(epoch: string): void;
-  /** Starts over from what the index knows now. */
-  rewrite(): void;
-  /** Resolves when everything handed in so far is with the operating system. */
-  close(): Promise<void>;
+/** How a journal is opened. */
+export interface ControlJournalOptions {
+  /** False for an index that is in use already: it keeps what it knows, and the file is written from that. */
+  readonly restoreIndex?: boolean;
+  /** Pause before a disk that refused is tried again, ms. */
+  readonly retryMs?: number | undefined;
 }
 
 /**
- * Opens `control.journal` in `directory`, restores `index` from it and rewrites it as one snapshot. Rejects when the
- * directory cannot be written; later failures to write are logged, and cost the next process its disk tier at most.
+ * Opens `control.journal` in `directory`, restores `index` from it and rewrites it as one snapshot. A disk that refuses
+ * that is tried again while the journal is in use; what it held is restored all the same.
  */
 export async function openControlJournal(
   directory: string,
   index: InvalidationIndex,
   log: Logger,
+  { restoreIndex = true, retryMs }: ControlJournalOptions = {},
 ): Promise<ControlJournal> {
-  const path = join(directory, 'control.journal');
-  const restored = restore(await readLines(path, log), index);
-  let messageId = restored?.messageId;
-  const snapshotLine = (): string =>
-    encodeLine({ kind: 'snapshot', index: index.snapshot(), ...(messageId === undefined ? {} : { messageId }) });
-  let file = await startFile(path, snapshotLine());
-  let appendedBytes = 0;
-  let broken = false;
-
-  let queue: string[] = [];
-  let rewriteWanted = false;
-  let writing: Promise<void> = Promise.resolve();
-  const write = async (): Promise<void> => {
-    if (broken) return;
-    try {
-      if (rewriteWanted || appendedBytes > COMPACT_AFTER_BYTES) {
-        // The snapshot holds what is queued already; both are taken in one step, so nothing is written twice.
-        const snapshot = snapshotLine();
-        rewriteWanted = false;
-        queue = [];
-        appendedBytes = 0;
-        await file.close();
-        file = await startFile(path, snapshot);
-        return;
-      }
-      if (queue.length === 0) return;
-      const text = queue.join('');
-      queue = [];
-      appendedBytes += text.length;
-      await file.appendFile(text);
-    } catch (error) {
-      // A journal with a hole would claim a position it does not know; without one the next process starts afresh.
-      broken = true;
-      log.error({ err: error, path }, 'control journal cannot be written; the disk cache will not survive a restart');
-      await rm(path, { force: true }).catch(() => undefined);
-    }
-  };
-  const schedule = (): void => {
-    writing = writing.then(write);
-  };
-  const append = (line: JournalLine): void => {
-    queue.push(encodeLine(line));
-    schedule();
-  };
-
-  return {
-    restored,
-    message(message, position) {
-      messageId = message.id;
-      append({ kind: 'message', message, position });
-    },
-    continueAs(epoch) {
-      messageId = undefined;
-      append({ kind: 'continue', epoch });
-    },
-    rewrite() {
-      messageId = undefined;
-      rewriteWanted = true;
-      schedule();
-    },
-    async close() {
-      await writing;
-      await file.close().catch(() => undefined);
-    },
-  };
+  const journal = new ControlJournal(directory, index, log, retryMs);
+  await journal.open(restoreIndex);
+  return journal;
 }
 
-function restore(lines: readonly JournalLine[], index: InvalidationIndex): Checkpoint | undefined {
+/**
+ * Remembers beside the disk tier what the index knows, so that the entries of the process before stay usable, and which
+ * messages of this process's own may not stand in the control log yet: a snapshot first and every change after it. A
+ * crash may lose the last lines; then the journal stands at an earlier position and the follower replays the control
+ * log from there. While the disk refuses, nothing is lost but time: the next snapshot says it all.
+ */
+export class ControlJournal implements MessageKeeper {
+  readonly #path: string;
+  readonly #index: InvalidationIndex;
+  readonly #log: Logger;
+  readonly #retryMs: number;
+  readonly #unsent = new Map<string, InvalidateMessage>();
+  #restored: Checkpoint | undefined;
+  #messageId: string | undefined;
+  /** Absent before the journal is opened and while the disk refuses. */
+  #file: FileHandle | undefined;
+  #appendedBytes = 0;
+  #queue: string[] = [];
+  #rewriteWanted = false;
+  #writing: Promise<void> = Promise.resolve();
+  #refused = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  /** A journal that keeps nothing on the disk before it is opened. */
+  constructor(directory: string, index: InvalidationIndex, log: Logger, retryMs = RETRY_MS) {
+    this.#path = join(directory, 'control.journal');
+    this.#index = index;
+    this.#log = log;
+    this.#retryMs = retryMs;
+  }
+
+  /** Where the journal stood when the index was restored from it; `undefined` when it was not. */
+  get restored(): Checkpoint | undefined {
+    return this.#restored;
+  }
+
+  /** False while nothing is written: before the journal is opened, and while the disk refuses. */
+  healthy(): boolean {
+    return this.#file !== undefined && !this.#refused;
+  }
+
+  /**
+   * Takes over the file, once its directory is this process's alone. Resolves with the messages in it that may not
+   * stand in the control log yet. Never rejects.
+   */
+  async open(restoreIndex: boolean): Promise<readonly InvalidateMessage[]> {
+    const lines = await readLines(this.#path, this.#log).catch((error: unknown) => {
+      this.#log.error({ err: error, path: this.#path }, 'control journal cannot be read; starting over');
+      return [];
+    });
+    if (restoreIndex) this.#restored = restoreFrom(lines, this.#index);
+    this.#messageId = this.#restored?.messageId;
+    const inherited = unsentOf(lines).filter(({ id }) => !this.#unsent.has(id));
+    for (const message of inherited) this.#unsent.set(message.id, message);
+    await this.#inTurn(() => this.#startOver());
+    return inherited;
+  }
+
+  message(message: ControlMessage, position: Checkpoint['position']): void {
+    this.#messageId = message.id;
+    this.#unsent.delete(message.id);
+    this.#append({ kind: 'message', message, position });
+  }
+
+  continueAs(epoch: string): void {
+    this.#messageId = undefined;
+    this.#append({ kind: 'continue', epoch });
+  }
+
+  remember(message: InvalidateMessage): void {
+    this.#unsent.set(message.id, message);
+    this.#append({ kind: 'unsent', message });
+  }
+
+  forget(id: string): void {
+    if (this.#unsent.delete(id)) this.#append({ kind: 'sent', id });
+  }
+
+  /** Starts over from what the index knows now. */
+  rewrite(): void {
+    this.#messageId = undefined;
+    this.#rewriteWanted = true;
+    if (this.#file) void this.#inTurn(() => this.#write());
+  }
+
+  /** Resolves when everything handed in so far is with the operating system, or has been refused by it. */
+  async close(): Promise<void> {
+    clearTimeout(this.#retry);
+    if (this.#refused) await this.#inTurn(() => this.#startOver());
+    clearTimeout(this.#retry);
+    await this.#writing;
+    await this.#file?.close().catch(() => undefined);
+    this.#file = undefined;
+  }
+
+  #append(line: JournalLine): void {
+    // Otherwise the snapshot that comes first says it.
+    if (!this.#file) return;
+    this.#queue.push(encodeLine(line));
+    void this.#inTurn(() => this.#write());
+  }
+
+  /** One write after the other; one that the disk refuses is followed by a new start of the file. */
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    this.#writing = this.#writing.then(write).catch((error: unknown) => this.#refuse(error));
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    if (!this.#file) return;
+    if (this.#rewriteWanted || this.#appendedBytes > COMPACT_AFTER_BYTES) {
+      await this.#startOver();
+      return;
+    }
+    if (this.#queue.length === 0) return;
+    const text = this.#queue.join('');
+    this.#queue = [];
+    this.#appendedBytes += text.length;
+    await this.#file.appendFile(text);
+  }
+
+  /** Replaces the file in one step, so that a crash leaves the old or the new one. */
+  async #startOver(): Promise<void> {
+    const file = await open(`${this.#path}.new`, 'w');
+    // In one step: what is queued already is in the snapshot, and what is handed in from now on belongs behind it.
+    const snapshot = this.#snapshotLine();
+    const before = this.#file;
+    this.#file = file;
+    this.#rewriteWanted = false;
+    this.#queue = [];
+    this.#appendedBytes = 0;
+    try {
+      await file.appendFile(snapshot);
+      await rename(`${this.#path}.new`, this.#path);
+    } finally {
+      await before?.close().catch(() => undefined);
+    }
+    if (this.#refused) this.#log.info({ path: this.#path }, 'control journal is written again');
+    this.#refused = false;
+  }
+
+  #snapshotLine(): string {
+    return encodeLine({
+      kind: 'snapshot',
+      index: this.#index.snapshot(),
+      ...(this.#messageId === undefined ? {} : { messageId: this.#messageId }),
+      unsent: [...this.#unsent.values()],
+    });
+  }
+
+  async #refuse(error: unknown): Promise<void> {
+    if (!this.#refused) {
+      this.#log.error({ err: error, path: this.#path }, 'control journal cannot be written; trying again');
+    }
+    this.#refused = true;
+    const file = this.#file;
+    this.#file = undefined;
+    this.#queue = [];
+    this.#retry = setTimeout(() => void this.#inTurn(() => this.#startOver()), this.#retryMs);
+    this.#retry.unref();
+    await file?.close().catch(() => undefined);
+    await rm(`${this.#path}.new`, { force: true }).catch(() => undefined);
+    // The region's log makes up for what the file lacks; a process's own has no other record.
+    if (!this.#index.position().epoch.startsWith(OWN_LOG)) return;
+    await rm(this.#path, { force: true }).catch(() => undefined);
+  }
+}
+
+function restoreFrom(lines: readonly JournalLine[], index: InvalidationIndex): Checkpoint | undefined {
   const [snapshot, ...changes] = lines;
   if (snapshot?.kind !== 'snapshot') return undefined;
   index.restore(snapshot.index);
@@ -136,37 +220,13 @@ function restore(lines: readonly JournalLine[], index: InvalidationIndex): Check
   return { position: index.position(), ...(messageId === undefined ? {} : { messageId }) };
 }
 
-/** Replaces the journal in one step, so that a crash leaves the old or the new one. */
-async function startFile(path: string, firstLine: string): Promise<FileHandle> {
-  const file = await open(`${path}.new`, 'w');
-  await file.appendFile(firstLine);
-  await rename(`${path}.new`, path);
-  return file;
-}
-
-function encodeLine(line: JournalLine): string {
-  const json = JSON.stringify(line);
-  return `${crc32(json).toString(16)} ${json}\n`;
-}
-
-/** The lines up to the first that is torn or damaged: what follows it cannot be placed. */
-async function readLines(path: string, log: Logger): Promise<JournalLine[]> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
-  });
-  const lines: JournalLine[] = [];
-  for (const line of text.split('\n')) {
-    if (line === '') break;
-    const space = line.indexOf(' ');
-    const json = line.slice(space + 1);
-    const intact = crc32(json).toString(16) === line.slice(0, space);
-    const parsed = intact ? JournalLine.safeParse(JSON.parse(json)) : undefined;
-    if (!parsed?.success) {
-      log.warn({ path, line: lines.length + 1 }, 'control journal is damaged here; going on from the line before');
-      break;
-    }
-    lines.push(parsed.data);
+function unsentOf(lines: readonly JournalLine[]): InvalidateMessage[] {
+  const unsent = new Map<string, InvalidateMessage>();
+  for (const line of lines) {
+    if (line.kind === 'snapshot') for (const message of line.unsent ?? []) unsent.set(message.id, message);
+    else if (line.kind === 'unsent') unsent.set(line.message.id, line.message);
+    else if (line.kind === 'sent') unsent.delete(line.id);
+    else if (line.kind === 'message') unsent.delete(line.message.id);
   }
-  return lines;
+  return [...unsent.values()];
 }

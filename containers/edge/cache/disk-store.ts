@@ -61,9 +61,14 @@ export class DiskStore implements BoundedStore {
   ): Promise<DiskStore> {
     await mkdir(directory, { recursive: true });
     const release = await claimDirectory(directory);
-    const files = await SegmentLog.open(directory, maxBytes, log);
-    for (let surplus = files.surplus(0); surplus; surplus = files.surplus(0)) await files.remove(surplus);
-    return new DiskStore(directory, release, files, log, options);
+    try {
+      const files = await SegmentLog.open(directory, maxBytes, log);
+      for (let surplus = files.surplus(0); surplus; surplus = files.surplus(0)) await files.remove(surplus);
+      return new DiskStore(directory, release, files, log, options);
+    } catch (error) {
+      await release().catch(() => undefined);
+      throw error;
+    }
   }
 
   private constructor(

@@ -3,8 +3,8 @@ import type { ControlMessage } from '../../../lib/core/control-message';
 import { createControlLog, createNullControlLog } from '../control/log-follower';
 import type { ControlLog, Logger, ModelReport } from '../control/types';
 import { CacheState } from './cache-state';
-import { type ControlJournal, openControlJournal } from './control-journal';
-import { DiskStore } from './disk-store';
+import { OWN_LOG } from './control-journal';
+import { DiskTier } from './disk-tier';
 import { createEdgeCache } from './edge-cache';
 import { InvalidationIndex } from './invalidation-index';
 import { KeyInvalidation } from './key-invalidation';
@@ -20,6 +20,8 @@ export interface EdgeCacheConfig {
   readonly diskDir?: string | undefined;
   /** Bytes the disk tier may fill; 1 GiB by default. */
   readonly diskMaxBytes?: number | undefined;
+  /** Pause before a disk that refused to be opened is tried again, ms; 5,000 by default. */
+  readonly diskRetryMs?: number | undefined;
   /** `redis://` or `rediss://` URL of the region's L1 and control log; without it there is neither. */
   readonly redisUrl?: string | undefined;
   readonly redisAccess?: RedisAccess | undefined;
@@ -44,8 +46,6 @@ export interface OpenEdgeCache {
 
 /** Position of a cache that has not seen any control log; no log has this name. */
 const NO_LOG: Position = { epoch: 'none', seq: 0 };
-/** Begins the name of the log that a service without Redis keeps for itself. */
-const OWN_LOG = 'own:';
 const DEFAULT_DISK_BYTES = 1024 ** 3;
 
 /**
@@ -65,52 +65,42 @@ export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCa
     journal: disk?.journal,
     dropLocalTiers: () => {
       void memory.clear();
-      disk?.store.clear().catch((error: unknown) => log.warn({ err: error }, 'disk cache could not be cleared'));
+      disk?.clear().catch((error: unknown) => log.warn({ err: error }, 'disk cache could not be cleared'));
     },
     onControlMessage: config.onControlMessage,
   });
-  const controlLog = redisUrl === undefined ? withoutLog(state) : createControlLog({ ...config, redisUrl, state });
+  const controlLog =
+    redisUrl === undefined
+      ? withoutLog(state)
+      : createControlLog({ ...config, redisUrl, state, keeper: disk?.journal });
   const mayUseLasting = () => state.hasCaughtUp();
   const append = (...message: Parameters<ControlLog['append']>) => controlLog.append(...message);
   // Without Redis there is nobody to spare messages, and what is stored a moment later need not be hit by a late one.
   const keyInvalidation = new KeyInvalidation(index, append, log, redisUrl === undefined ? { gatherMs: 0 } : {});
+  disk?.onUnsent((messages) => keyInvalidation.resume(messages));
   const invalidateKeys = (keys: readonly string[]) => keyInvalidation.invalidate(keys);
-  const cache = createEdgeCache({ memory, l1, l2: disk?.store, index, mayUseLasting, invalidateKeys });
+  const cache = createEdgeCache({ memory, l1, l2: disk, index, mayUseLasting, invalidateKeys });
   return {
     cache,
     controlLog,
     health: () => ({
       memory: true,
       ...(l1 && { l1: l1.healthy() }),
-      ...(disk && { l2: disk.store.healthy() }),
+      ...(disk && { l2: disk.healthy() }),
     }),
     async close() {
       keyInvalidation.flush();
       await controlLog.close();
       await cache.close();
-      await disk?.journal.close();
     },
   };
 }
 
-interface Disk {
-  readonly store: DiskStore;
-  readonly journal: ControlJournal;
-}
-
-/** The disk tier with the journal that makes its entries usable, or neither. */
-async function openDisk(config: EdgeCacheConfig, index: InvalidationIndex): Promise<Disk | undefined> {
-  const { diskDir, diskMaxBytes = DEFAULT_DISK_BYTES, log } = config;
+/** The disk tier, where there is to be one. */
+async function openDisk(config: EdgeCacheConfig, index: InvalidationIndex): Promise<DiskTier | undefined> {
+  const { diskDir, diskMaxBytes = DEFAULT_DISK_BYTES, diskRetryMs, log } = config;
   if (diskDir === undefined) return undefined;
-  let store: DiskStore | undefined;
-  try {
-    store = await DiskStore.open(diskDir, diskMaxBytes, log);
-    return { store, journal: await openControlJournal(diskDir, index, log) };
-  } catch (error) {
-    await store?.close();
-    log.error({ err: error, diskDir }, 'disk cache cannot be used; going on without it');
-    return undefined;
-  }
+  return DiskTier.open({ directory: diskDir, maxBytes: diskMaxBytes, index, log, retryMs: diskRetryMs });
 }
 
 /**

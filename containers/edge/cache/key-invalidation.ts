@@ -67,6 +67,24 @@ export class KeyInvalidation {
     else this.#invalidateEach(keys);
   }
 
+  /**
+   * Takes up invalidations that a process before this one has not seen in the log, under their own ids, so that one that
+   * is there already stays one.
+   */
+  resume(messages: readonly InvalidateMessage[]): void {
+    for (const message of messages) {
+      const { keys, tags, prefixes, patterns } = message.targets;
+      const namesKeysOnly = tags.length + prefixes.length + patterns.length === 0;
+      const place = namesKeysOnly ? this.#index.mark(keys) : this.#index.markEverything();
+      this.#underWay += keys.length;
+      this.#append(message, () => {
+        this.#underWay -= keys.length;
+        if (namesKeysOnly) this.#index.unmark(keys, place);
+        else this.#index.unmarkEverything(place);
+      });
+    }
+  }
+
   /** Hands over what has been gathered. */
   flush(): void {
     clearTimeout(this.#timer);

@@ -3,7 +3,7 @@ import type { InvalidateMessage } from '../../../lib/core/control-message';
 import type { RedisAccess } from '../cache/redis-connection';
 import { LogSession } from './log-session';
 import { Outbox } from './outbox';
-import type { ControlLog, ControlLogLag, Logger, LogState, ModelReport } from './types';
+import type { ControlLog, ControlLogLag, Logger, LogState, MessageKeeper, ModelReport } from './types';
 
 /** What a follower needs. Durations in ms. */
 export interface ControlLogOptions {
@@ -21,9 +21,14 @@ export interface ControlLogOptions {
   /** A reply that takes longer means that the connection is dead. */
   readonly replyDeadlineMs?: number;
   readonly maxBackoffMs?: number;
+  /** Remembers messages of this task's own until the log has them. */
+  readonly keeper?: MessageKeeper | undefined;
+  /** How long `close` waits for messages of this task's own to reach the log. */
+  readonly flushMs?: number;
 }
 
 const FIRST_BACKOFF_MS = 100;
+const FLUSH_MS = 2_000;
 
 /** Follows a region's control log until closed: reconnects by itself, replays what was missed, reports. */
 export function createControlLog(options: ControlLogOptions): ControlLog {
@@ -54,7 +59,7 @@ class LogFollower implements ControlLog {
   readonly #startedAt = new Date().toISOString();
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
-  readonly #outbox = new Outbox();
+  readonly #outbox: Outbox;
   #becomeReady: () => void = () => undefined;
   #session: LogSession | undefined;
   #missing = 0;
@@ -64,6 +69,7 @@ class LogFollower implements ControlLog {
   constructor(options: ControlLogOptions) {
     this.#options = options;
     this.#state = options.state;
+    this.#outbox = new Outbox(options.keeper);
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve;
     });
@@ -93,6 +99,10 @@ class LogFollower implements ControlLog {
   }
 
   async close(): Promise<void> {
+    const enough = new AbortController();
+    const deadline = sleep(this.#options.flushMs ?? FLUSH_MS, undefined, { signal: enough.signal });
+    await Promise.race([this.#outbox.appended(), deadline.catch(() => undefined)]);
+    enough.abort();
     this.#closing.abort();
     await this.#session?.end();
     await this.#running;

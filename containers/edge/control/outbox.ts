@@ -1,5 +1,6 @@
 import type { InvalidateMessage } from '../../../lib/core/control-message';
 import type { Position } from '../cache/types';
+import type { MessageKeeper } from './types';
 
 interface Outgoing {
   readonly message: InvalidateMessage;
@@ -11,12 +12,19 @@ interface Outgoing {
 /**
  * Messages of this task's own on their way into the control log and back. A message leaves only when the log has brought
  * it back, or has moved past it; until then every new connection appends it again, which does nothing where it stands
- * already. So no loss of a connection, a reply or a log loses it.
+ * already. So no loss of a connection, a reply or a log loses it, nor the end of the process where a keeper outlives it.
  */
 export class Outbox {
   readonly #outgoing = new Map<string, Outgoing>();
+  readonly #keeper: MessageKeeper | undefined;
+  #whenAppended: (() => void)[] = [];
+
+  constructor(keeper?: MessageKeeper) {
+    this.#keeper = keeper;
+  }
 
   add(message: InvalidateMessage, onApplied: () => void): void {
+    this.#keeper?.remember(message);
     this.#outgoing.set(message.id, { message, onApplied, standsAt: 'unknown' });
   }
 
@@ -25,7 +33,9 @@ export class Outbox {
     const outgoing = this.#outgoing.get(id);
     if (!outgoing) return;
     this.#outgoing.delete(id);
+    this.#keeper?.forget(id);
     outgoing.onApplied();
+    this.#tellAppended();
   }
 
   /** Nothing that an earlier connection was told about the log holds any more. */
@@ -46,6 +56,15 @@ export class Outbox {
         outgoing.standsAt = await append(outgoing.message);
       }),
     );
+    this.#tellAppended();
+  }
+
+  /** Resolves once every message is known to stand in the log. */
+  appended(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenAppended.push(resolve);
+      this.#tellAppended();
+    });
   }
 
   /**
@@ -65,5 +84,12 @@ export class Outbox {
   hasUnsent(): boolean {
     for (const { standsAt } of this.#outgoing.values()) if (standsAt === 'unknown') return true;
     return false;
+  }
+
+  #tellAppended(): void {
+    for (const { standsAt } of this.#outgoing.values()) if (typeof standsAt === 'string') return;
+    const waiting = this.#whenAppended;
+    this.#whenAppended = [];
+    for (const resume of waiting) resume();
   }
 }

@@ -38,6 +38,12 @@ export interface LogState {
   caughtUp(): void;
 }
 
+/** Remembers beyond the end of the process which of its own messages may not stand in the log yet. */
+export interface MessageKeeper {
+  remember(message: InvalidateMessage): void;
+  forget(id: string): void;
+}
+
 /** How far a task is behind the head of its control log. */
 export interface ControlLogLag {
   /** Messages past the position applied here, when the two were last compared. */
@@ -58,12 +64,14 @@ export interface ControlLog {
   readonly ready: Promise<void>;
   /**
    * Appends a message of this task's own to the log: at once when the log is followed live, else as soon as it is.
-   * `onApplied` is called once the message has been applied here, or everything that it could have hit is gone. What
-   * was not appended before `close` is lost.
+   * `onApplied` is called once the message has been applied here, or everything that it could have hit is gone.
    */
   append(message: InvalidateMessage, onApplied: () => void): void;
   /** Publishes this task's report now instead of with the next heartbeat; call it when a model's state changes. */
   reportSoon(): void;
-  /** Withdraws this task's report and stops following. */
+  /**
+   * Gives messages that are not in the log yet a few seconds to get there, withdraws this task's report and stops
+   * following. What got nowhere by then is left to the message keeper; without one it is lost.
+   */
   close(): Promise<void>;
 }

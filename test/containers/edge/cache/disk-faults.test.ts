@@ -1,6 +1,4 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmdirSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { type BodyStore, openBodyStore } from '../../../../containers/edge/cache/body-store';
 import { DiskStore } from '../../../../containers/edge/cache/disk-store';
+import { SmallDisk } from '../../../support/small-disk';
 import { collectingLog, entryOf } from './fixtures';
 
 const MIB = 1024 * 1024;
@@ -26,32 +25,6 @@ async function contentOf(store: BodyStore, id: string): Promise<Buffer | undefin
     return await buffer(body.read());
   } finally {
     await body.close();
-  }
-}
-
-/** A small file system of its own, when this process may mount one. */
-class SmallDisk {
-  readonly directory = mkdtempSync(join(tmpdir(), 'mlcdn-small-'));
-
-  mount(bytes: number): boolean {
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', this.directory], { stdio: 'pipe' });
-      return true;
-    } catch (error) {
-      process.stdout.write(`skipped, no file system can be mounted here: ${(error as Error).message}\n`);
-      rmdirSync(this.directory);
-      return false;
-    }
-  }
-
-  remount(options: string): void {
-    execFileSync('mount', ['-o', `remount,${options}`, this.directory], { stdio: 'pipe' });
-  }
-
-  unmount(): void {
-    // Lazily, for a test that fails leaves files open.
-    execFileSync('umount', ['-l', this.directory], { stdio: 'pipe' });
-    rmdirSync(this.directory);
   }
 }
 
