@@ -13,13 +13,16 @@ import type {
   CacheEntry,
   CacheStore,
   EdgeCache,
+  FillDemand,
   Filled,
+  FillOutcome,
   FillPolicy,
   FillTicket,
   Found,
   Position,
   SharedStore,
   StoredTier,
+  Waiter,
 } from './types';
 
 /** The tiers of an edge cache and what keeps them true. */
@@ -40,7 +43,9 @@ export interface EdgeCacheParts {
   readonly leaseTiming?: LeaseTiming;
 }
 
-type Fill = (missing: readonly Flight[]) => Promise<readonly Filled[]>;
+type FillOne = (demand: FillDemand) => Promise<Filled>;
+
+type Fill = (missing: readonly Flight[]) => Promise<readonly FillOutcome[]>;
 
 const EVERYTHING: FillPolicy = {};
 
@@ -78,7 +83,7 @@ class TieredCache implements EdgeCache {
     this.#sweeper = new BanSweeper(memory, index, clock);
   }
 
-  getOrFill(key: string, fill: () => Promise<Filled>, policy: FillPolicy = EVERYTHING): Promise<CacheAnswer> {
+  getOrFill(key: string, fill: FillOne, policy: FillPolicy = EVERYTHING, waiter?: Waiter): Promise<CacheAnswer> {
     const slot = this.#tiers.inMemory(key);
     if (slot !== undefined) {
       const now = this.#clock();
@@ -88,28 +93,34 @@ class TieredCache implements EdgeCache {
       }
       if (now < slot.freshUntil + slot.entry.staleWhileRevalidateMs) {
         const stale: Found = { entry: slot.entry, tier: 'memory' };
-        this.#refresh([stale], async () => [await fill()], policy);
+        this.#refresh([stale], forOne(fill), policy);
         this.#counters.memoryHits += 1;
         return Promise.resolve(this.#answer({ ...stale, stored: true, stale: 'revalidating' }, FROM_MEMORY, false));
       }
     }
     const joined = this.#joinable(key);
-    if (joined) return this.#join(joined);
+    if (joined) return this.#join(joined, waiter);
     const flight = this.#start(key, slot?.entry);
+    flight.await(waiter);
     void this.#flyAlone(flight, fill, policy);
     return flight.landing.then((landed) => this.#answer(landed, flight.timings, false));
   }
 
   async getOrFillMany(
     keys: readonly string[],
-    fillMissing: (indexes: readonly number[]) => Promise<readonly Filled[]>,
+    fillMissing: (indexes: readonly number[], demands: readonly FillDemand[]) => Promise<readonly FillOutcome[]>,
     policy: FillPolicy = EVERYTHING,
+    waiter?: Waiter,
   ): Promise<CacheAnswer[]> {
     const firstIndexes = new Map<string, number>();
     keys.forEach((key, index) => {
       if (!firstIndexes.has(key)) firstIndexes.set(key, index);
     });
-    const fill: Fill = (missing) => fillMissing(missing.map(({ key }) => firstIndexes.get(key) ?? 0));
+    const fill: Fill = (missing) =>
+      fillMissing(
+        missing.map(({ key }) => firstIndexes.get(key) ?? 0),
+        missing,
+      );
 
     const answers = new Map<string, CacheAnswer | Promise<CacheAnswer>>();
     const own: Flight[] = [];
@@ -127,9 +138,10 @@ class TieredCache implements EdgeCache {
         continue;
       }
       const joined = this.#joinable(key);
-      if (joined) answers.set(key, this.#join(joined));
+      if (joined) answers.set(key, this.#join(joined, waiter));
       else {
         const flight = this.#start(key, slot?.entry);
+        flight.await(waiter);
         own.push(flight);
         answers.set(
           key,
@@ -223,7 +235,8 @@ class TieredCache implements EdgeCache {
     return this.#index.maySee(key, flight.filling.stamp, flight.filling.tagVersion) ? flight : undefined;
   }
 
-  async #join(flight: Flight): Promise<CacheAnswer> {
+  async #join(flight: Flight, waiter: Waiter | undefined): Promise<CacheAnswer> {
+    flight.await(waiter);
     const joined = performance.now();
     this.#counters.collapsed();
     const landed = await flight.landing;
@@ -248,10 +261,10 @@ class TieredCache implements EdgeCache {
   }
 
   /** As `#fly` for one flight, without the lists: most look-ups below memory end at the first tier. */
-  async #flyAlone(flight: Flight, fill: () => Promise<Filled>, policy: FillPolicy): Promise<void> {
+  async #flyAlone(flight: Flight, fill: FillOne, policy: FillPolicy): Promise<void> {
     await this.#searchLowerTiers(flight, policy);
-    if (!flight.settled) return this.#fillMissing([flight], async () => [await fill()], policy);
-    if (flight.stale) this.#refresh([flight.stale], async () => [await fill()], policy);
+    if (!flight.settled) return this.#fillMissing([flight], forOne(fill), policy);
+    if (flight.stale) this.#refresh([flight.stale], forOne(fill), policy);
   }
 
   /** Settles every flight: from the lower tiers where they hold the key, the others by a fill. Never rejects. */
@@ -332,6 +345,11 @@ class TieredCache implements EdgeCache {
       missing.forEach((flight, i) => {
         const answer = filled[i];
         if (!answer) throw new Error(`a fill gave nothing back for ${flight.key}`);
+        if ('error' in answer) {
+          this.#counters.fillFailed();
+          this.#landStale(flight, answer.error);
+          return;
+        }
         flight.timings.push({ tier: 'origin', ms });
         flight.land(this.#store(flight.key, answer, stamp, policy));
       });
@@ -378,4 +396,8 @@ class TieredCache implements EdgeCache {
     if (landed.stale) this.#counters.servedStale(landed.stale);
     return answerOf(landed, timings, collapsed, this.#clock());
   }
+}
+
+function forOne(fill: FillOne): Fill {
+  return async ([flight]) => (flight === undefined ? [] : [await fill(flight)]);
 }

@@ -1,5 +1,5 @@
 import type { StaleReason } from './stats';
-import type { CacheEntry, Found, Position, Tier } from './types';
+import type { CacheEntry, FillDemand, Found, Position, Tier, Waiter } from './types';
 
 /** What a flight brought back: an entry and where it was found. */
 export interface Landed {
@@ -27,13 +27,16 @@ export interface FillPlace {
  * origin is asked, any request may join: an entry of a lower tier is checked when it is found, after all of them have
  * arrived. Once the origin has been asked, only requests may that no invalidation separates from it.
  */
-export class Flight {
+export class Flight implements FillDemand {
   readonly landing: Promise<Landed>;
   readonly timings: TierTiming[] = [];
   /** Where the origin was asked; `undefined` before it is. */
   filling: FillPlace | undefined;
   /** The newest valid entry that was found past its freshness. */
   stale: Found | undefined;
+  #deadline = Number.NEGATIVE_INFINITY;
+  /** Of those who wait; `undefined` once one of them cannot hang up. */
+  #signals: AbortSignal[] | undefined = [];
   #settled = false;
   #land: (landed: Landed) => void = () => undefined;
   #crash: (reason: unknown) => void = () => undefined;
@@ -49,6 +52,7 @@ export class Flight {
     onSettled: (flight: Flight) => void,
   ) {
     this.#onSettled = onSettled;
+    if (refreshing) this.await(undefined);
     this.landing = new Promise((resolve, reject) => {
       this.#land = resolve;
       this.#crash = reject;
@@ -59,6 +63,25 @@ export class Flight {
 
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /** Takes in one who waits for it. */
+  await(waiter: Waiter | undefined): void {
+    this.#deadline = Math.max(this.#deadline, waiter?.deadline ?? Number.POSITIVE_INFINITY);
+    if (waiter?.signal === undefined) this.#signals = undefined;
+    else this.#signals?.push(waiter.signal);
+  }
+
+  get deadline(): number {
+    return this.#deadline;
+  }
+
+  isWanted(): boolean {
+    return this.#signals === undefined || this.#signals.some((signal) => !signal.aborted);
+  }
+
+  close(): void {
+    this.#onSettled(this);
   }
 
   land(landed: Landed): void {

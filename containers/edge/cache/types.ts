@@ -101,6 +101,31 @@ export interface FillPolicy {
   readonly oncePerRegion?: boolean;
 }
 
+/** Somebody who waits for an answer. */
+export interface Waiter {
+  /** Moment on `performance.now()`'s clock, ms, after which the answer is not wanted. */
+  readonly deadline?: number;
+  /** Aborted when the one who waits has gone. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Who waits for a fill. Several requests share one fill, so it is not ended when one of them hangs up; before it begins
+ * its work it may ask whether anybody is left, and give up by `close` where nobody is. A fill that has begun is
+ * finished and stored: whoever asks next has it. A refresh behind a stale answer is wanted by all who come later.
+ */
+export interface FillDemand {
+  /** The latest deadline of those who wait; infinite where one of them has none. */
+  readonly deadline: number;
+  /** Whether anybody still waits. */
+  isWanted(): boolean;
+  /** The fill has been given up and will reject: who asks from now on does not join it. */
+  close(): void;
+}
+
+/** What became of one key of a fill of many. */
+export type FillOutcome = Filled | { readonly error: unknown };
+
 /** An entry that no invalidation has hit, fresh or stale, and the tier that held it. */
 export interface Found {
   readonly entry: CacheEntry;
@@ -133,6 +158,8 @@ export interface CacheAnswer {
   readonly stale: boolean;
   /** Whether the answer was, or already is, stored. */
   readonly stored: boolean;
+  /** True where no cache was asked, because the answers of its kind are not kept. */
+  readonly bypassed?: boolean;
   /** Time spent asking each tier in turn, ms. */
   readonly timings: readonly { readonly tier: Tier; readonly ms: number }[];
 }
@@ -158,16 +185,26 @@ export interface CacheStats {
 
 /** The edge cache: memory -> l1 -> l2 -> origin, with promotion and one fill per key. */
 export interface EdgeCache {
-  /** Answers from the nearest tier, or runs `fill` once for all concurrent callers. Rejects only when `fill` does. */
-  getOrFill(key: string, fill: () => Promise<Filled>, policy?: FillPolicy): Promise<CacheAnswer>;
+  /**
+   * Answers from the nearest tier, or runs `fill` once for all concurrent callers. Rejects only when `fill` does.
+   * `waiter` is the caller; without one the fill is always wanted.
+   */
+  getOrFill(
+    key: string,
+    fill: (demand: FillDemand) => Promise<Filled>,
+    policy?: FillPolicy,
+    waiter?: Waiter,
+  ): Promise<CacheAnswer>;
   /**
    * As `getOrFill` for many keys, answers in the order of `keys`. Keys that no tier holds and no other request is
-   * filling are filled by one call of `fillMissing` with their indexes (duplicates in `keys` are filled once).
+   * filling are filled by one call of `fillMissing` with their indexes (duplicates in `keys` are filled once). It
+   * rejects where none could be filled; a key that could not be while others were has an error for its outcome.
    */
   getOrFillMany(
     keys: readonly string[],
-    fillMissing: (indexes: readonly number[]) => Promise<readonly Filled[]>,
+    fillMissing: (indexes: readonly number[], demands: readonly FillDemand[]) => Promise<readonly FillOutcome[]>,
     policy?: FillPolicy,
+    waiter?: Waiter,
   ): Promise<CacheAnswer[]>;
   /** The fresh and valid entry of the memory tier, at once; counted as a hit when there is one, as nothing when not. */
   peek(key: string): CacheEntry | undefined;

@@ -15,6 +15,7 @@ export function isHit(answer: CacheAnswer): boolean {
 /** `Cache-Status` of one answer: where it came from, and how long it stays fresh in seconds. RFC 9211. */
 function cacheStatus(answer: CacheAnswer): string {
   if (isHit(answer)) return `${CACHE_NAME}; hit; detail=${answer.tier}; ttl=${answer.ttlSeconds}`;
+  if (answer.bypassed === true) return BYPASSED;
   return `${CACHE_NAME}; fwd=miss${answer.stored ? '; stored' : ''}${answer.collapsed ? '; collapsed' : ''}`;
 }
 

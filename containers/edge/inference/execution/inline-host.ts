@@ -12,7 +12,7 @@ export class InlineHost implements SessionHost {
 
   async open(file: ModelFile): Promise<RunnableSession> {
     const model = await loadOnnxModel(await readModelBytes(file));
-    const session = new InlineSession(modelLabel(file), model, () => this.#sessions.delete(session));
+    const session = new InlineSession(modelLabel(file), model, this, () => this.#sessions.delete(session));
     if (this.#closed) {
       await session.release();
       throw closingError();
@@ -37,7 +37,12 @@ class InlineSession implements RunnableSession {
   #running = 0;
   #released: Promise<void> | undefined;
 
-  constructor(label: string, model: OnnxModel, onRelease: () => void) {
+  constructor(
+    label: string,
+    model: OnnxModel,
+    readonly pool: object,
+    onRelease: () => void,
+  ) {
     this.#label = label;
     this.#model = model;
     this.#onRelease = onRelease;

@@ -34,6 +34,11 @@ export class WorkerSession implements RunnableSession {
     this.outputs = outputs;
   }
 
+  /** All sessions of the host share its workers. */
+  get pool(): object {
+    return this.owner;
+  }
+
   get isReleased(): boolean {
     return this.#released !== undefined;
   }
