@@ -1,8 +1,10 @@
 import type { CachePolicy, TensorSpec } from '../../../lib/core/manifest';
 import { modelTag, modelVersionTag } from '../../../lib/core/tags';
-import { messageOf, ServiceError } from '../errors';
-import type { OnnxSession } from './onnx-session';
-import { concatenate, splitRows, type Tensor } from './tensors';
+import { ModelQueue } from './execution/model-queue';
+import { QUEUE_LIMITS, type QueueLimits } from './execution/queue-limits';
+import type { RunnableSession } from './execution/types';
+import { ModelStatistics } from './model-statistics';
+import type { Tensor } from './tensors';
 
 /** What a loaded model is made of. */
 export interface LoadedModelParts {
@@ -11,9 +13,11 @@ export interface LoadedModelParts {
   /** Lower-case hex SHA-256 of the ONNX file. */
   readonly sha256: string;
   readonly cache: CachePolicy;
-  readonly session: OnnxSession;
+  readonly session: RunnableSession;
   /** Whether rows may be run together: see `canRunRowsTogether`. */
   readonly batchable: boolean;
+  /** Bounds that differ from `QUEUE_LIMITS`. */
+  readonly limits?: Partial<QueueLimits>;
 }
 
 /**
@@ -29,8 +33,11 @@ export class LoadedModel {
   readonly outputs: readonly TensorSpec[];
   /** Tags of every prediction of this version. */
   readonly tags: readonly string[];
-  readonly #session: OnnxSession;
-  readonly #batchable: boolean;
+  /** What it has done so far. */
+  readonly statistics = new ModelStatistics();
+  /** Its requests that wait for a slot; the scheduler's. */
+  readonly queue: ModelQueue;
+  readonly #session: RunnableSession;
   #leases = 0;
   #retired = false;
 
@@ -44,7 +51,13 @@ export class LoadedModel {
     const own = [modelTag(parts.name), modelVersionTag(parts.name, parts.version)];
     this.tags = [...new Set([...own, ...parts.cache.tags])];
     this.#session = parts.session;
-    this.#batchable = parts.batchable;
+    this.queue = new ModelQueue({
+      label: `model ${parts.name} version ${parts.version}`,
+      session: parts.session,
+      batchable: parts.batchable,
+      limits: { ...QUEUE_LIMITS, ...parts.limits },
+      statistics: this.statistics,
+    });
   }
 
   /** Keeps the model in memory until the returned function is called. Throws once a retired model has been freed. */
@@ -68,31 +81,9 @@ export class LoadedModel {
     this.#freeWhenIdle();
   }
 
-  /** Runs one request; the caller holds a lease. Throws a ServiceError when ONNX Runtime fails. */
+  /** Runs one request past the queue, for trials; the caller holds a lease. Rejects as the session's `run`. */
   async run(inputs: readonly Tensor[]): Promise<Tensor[]> {
-    try {
-      return await this.#session.run(inputs);
-    } catch (error) {
-      throw new ServiceError('inference_failed', `model ${this.name} version ${this.version}: ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
-  }
-
-  /** Runs rows, each the model's only input with a first axis of 1: together where the model allows it. */
-  async runRows(rows: readonly Tensor[]): Promise<Tensor[][]> {
-    const [first, ...others] = rows;
-    if (first === undefined) return [];
-    if (!this.#batchable || others.length === 0) return this.#runOneByOne(rows);
-    const outputs = await this.run([concatenate([first, ...others])]);
-    const columns = outputs.map(splitRows);
-    return rows.map((_, row) => columns.flatMap((column) => column.slice(row, row + 1)));
-  }
-
-  async #runOneByOne(rows: readonly Tensor[]): Promise<Tensor[][]> {
-    const outputs: Tensor[][] = [];
-    for (const row of rows) outputs.push(await this.run([row]));
-    return outputs;
+    return (await this.#session.run(inputs)).outputs;
   }
 
   #freeWhenIdle(): void {

@@ -1,15 +1,27 @@
 import { predictionKey } from '../../../lib/core/prediction-key';
-import type { CacheAnswer, CacheEntry, EdgeCache, Filled } from '../cache/types';
+import type { CacheAnswer, CacheEntry, EdgeCache, FillDemand, Filled, FillOutcome } from '../cache/types';
+import { demandOf } from './execution/demand';
+import { type RowOutcome, Scheduler } from './execution/scheduler';
+import type { RunOptions } from './execution/types';
 import type { LoadedModel } from './loaded-model';
 import { encodePrediction, PREDICTION_BODY_FORMAT } from './prediction-body';
 import { type Tensor, tensorBytes } from './tensors';
 
-/** Answers predictions from the cache, computing what it does not hold. The caller holds a lease of the model. */
+/**
+ * Answers predictions from the cache, computing what it does not hold. The caller holds a lease of the model.
+ *
+ * Of `RunOptions`, only whether the signal has been aborted is looked at, when a run is about to begin. Requests that
+ * share a fill share its run: it is dropped only when the last of them has gone, and its deadline is their latest.
+ * Predictions that must not be kept (`ttlSeconds` 0, as of a model that draws random numbers) go past the cache: each
+ * request has a run of its own rows.
+ */
 export class Predictor {
   readonly #cache: EdgeCache;
+  readonly #scheduler: Scheduler;
 
-  constructor(cache: EdgeCache) {
+  constructor(cache: EdgeCache, scheduler: Scheduler = new Scheduler()) {
     this.#cache = cache;
+    this.#scheduler = scheduler;
   }
 
   /** The cache key of a prediction. */
@@ -17,40 +29,148 @@ export class Predictor {
     return keyOf(model, inputs);
   }
 
-  /** The fresh and valid entry that this process holds in memory under a key, at once. */
-  peek(key: string): CacheEntry | undefined {
-    return this.#cache.peek(key);
+  /**
+   * The fresh and valid entry that this process holds in memory under a key, at once. A hit counts as a request that
+   * was answered where `model`, whose key it is, is given.
+   */
+  peek(key: string, model?: LoadedModel): CacheEntry | undefined {
+    const entry = this.#cache.peek(key);
+    if (entry !== undefined && model !== undefined) {
+      // Looking at the clock twice would take longer than the look-up.
+      model.statistics.success.count += 1;
+      model.statistics.cacheHit.count += 1;
+    }
+    return entry;
   }
 
-  /** One request of any shape. The answer's body is as `prediction-body.ts` describes. */
-  predict(model: LoadedModel, inputs: readonly Tensor[]): Promise<CacheAnswer> {
-    const fill = () => leased(model, async () => filled(model, await model.run(inputs)));
-    return this.#cache.getOrFill(keyOf(model, inputs), fill, model.cache);
+  /**
+   * One request of any shape. The answer's body is as `prediction-body.ts` describes. Rejects with a ServiceError as
+   * `Scheduler.run`.
+   */
+  async predict(model: LoadedModel, inputs: readonly Tensor[], options?: RunOptions): Promise<CacheAnswer> {
+    const asked = performance.now();
+    const { statistics } = model;
+    try {
+      const answer = isKept(model)
+        ? await this.#cache.getOrFill(
+            keyOf(model, inputs),
+            (demand) => this.#fill(model, inputs, demand),
+            model.cache,
+            options,
+          )
+        : bypassing(await this.#fill(model, inputs, demandOf(options)), performance.now() - asked);
+      const ms = performance.now() - asked;
+      statistics.success.add(ms);
+      countLookUp(model, answer, ms);
+      return answer;
+    } catch (error) {
+      statistics.fail.add(performance.now() - asked);
+      throw error;
+    }
   }
 
-  /** Many rows of a model's only input, each cached by itself; rows that are not cached are run together. */
-  predictRows(model: LoadedModel, rows: readonly Tensor[]): Promise<CacheAnswer[]> {
-    return this.#cache.getOrFillMany(
-      rows.map((row) => keyOf(model, [row])),
-      (indexes) =>
-        leased(model, async () => {
-          const missing = indexes.flatMap((index) => rows.slice(index, index + 1));
-          const outputs = await model.runRows(missing);
-          return outputs.map((outputsOfRow) => filled(model, outputsOfRow));
-        }),
-      model.cache,
-    );
+  /**
+   * Many rows of a model's only input, each cached by itself; rows that are not cached are run together. Rejects when
+   * any of them cannot be answered; the others are cached all the same.
+   */
+  async predictRows(model: LoadedModel, rows: readonly Tensor[], options?: RunOptions): Promise<CacheAnswer[]> {
+    const asked = performance.now();
+    const { statistics } = model;
+    try {
+      const answers = isKept(model)
+        ? await this.#cache.getOrFillMany(
+            rows.map((row) => keyOf(model, [row])),
+            (indexes, demands) => this.#fillRows(model, rows, indexes, demands),
+            model.cache,
+            options,
+          )
+        : await this.#bypassRows(model, rows, options);
+      const ms = performance.now() - asked;
+      statistics.success.add(ms);
+      for (const answer of answers) countLookUp(model, answer, ms);
+      return answers;
+    } catch (error) {
+      statistics.fail.add(performance.now() - asked);
+      throw error;
+    }
+  }
+
+  /** A fill may outlast the request that began it: a stale answer does not wait for its refresh. */
+  async #fill(model: LoadedModel, inputs: readonly Tensor[], demand: FillDemand): Promise<Filled> {
+    const release = model.lease();
+    try {
+      return filled(model, await this.#scheduler.run(model.queue, inputs, demand));
+    } finally {
+      release();
+    }
+  }
+
+  async #fillRows(
+    model: LoadedModel,
+    rows: readonly Tensor[],
+    indexes: readonly number[],
+    demands: readonly FillDemand[],
+  ): Promise<FillOutcome[]> {
+    const missing = indexes.flatMap((index) => rows.slice(index, index + 1));
+    const outcomes = await this.#runRows(model, missing, (i) => demands[i] ?? demandOf(undefined));
+    return outcomes.map((outcome) => ('error' in outcome ? outcome : filled(model, outcome.outputs)));
+  }
+
+  async #bypassRows(
+    model: LoadedModel,
+    rows: readonly Tensor[],
+    options: RunOptions | undefined,
+  ): Promise<CacheAnswer[]> {
+    const asked = performance.now();
+    const demand = demandOf(options);
+    const outcomes = await this.#runRows(model, rows, () => demand);
+    const ms = performance.now() - asked;
+    return outcomes.map((outcome) => {
+      if ('error' in outcome) throw outcome.error;
+      return bypassing(filled(model, outcome.outputs), ms);
+    });
+  }
+
+  async #runRows(
+    model: LoadedModel,
+    rows: readonly Tensor[],
+    demandOfRow: (index: number) => FillDemand,
+  ): Promise<RowOutcome[]> {
+    const release = model.lease();
+    try {
+      return await this.#scheduler.runRows(
+        model.queue,
+        rows.map((row) => [row]),
+        demandOfRow,
+      );
+    } finally {
+      release();
+    }
   }
 }
 
-/** A fill may outlast the request that began it: a stale answer does not wait for its refresh. */
-async function leased<T>(model: LoadedModel, run: () => Promise<T>): Promise<T> {
-  const release = model.lease();
-  try {
-    return await run();
-  } finally {
-    release();
-  }
+function isKept({ cache }: LoadedModel): boolean {
+  return cache.ttlSeconds > 0;
+}
+
+function countLookUp({ statistics }: LoadedModel, answer: CacheAnswer, ms: number): void {
+  if (answer.tier !== 'origin') statistics.cacheHit.add(ms);
+  else if (answer.bypassed !== true) statistics.cacheMiss.add(ms);
+}
+
+function bypassing({ body, tags }: Filled, ms: number): CacheAnswer {
+  return {
+    body,
+    tags,
+    tier: 'origin',
+    collapsed: false,
+    ageSeconds: 0,
+    ttlSeconds: 0,
+    stale: false,
+    stored: false,
+    bypassed: true,
+    timings: [{ tier: 'origin', ms }],
+  };
 }
 
 function filled(model: LoadedModel, outputs: readonly Tensor[]): Filled {
