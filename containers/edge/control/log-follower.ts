@@ -28,7 +28,8 @@ export interface ControlLogOptions {
 }
 
 const FIRST_BACKOFF_MS = 100;
-const FLUSH_MS = 2_000;
+/** Longer than the longest pause between attempts to connect, ms. */
+const FLUSH_MS = 3_000;
 
 /** Follows a region's control log until closed: reconnects by itself, replays what was missed, reports. */
 export function createControlLog(options: ControlLogOptions): ControlLog {
