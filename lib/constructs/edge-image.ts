@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { Construct } from 'constructs';
-import { BUILD_DIRECTORY, bundleText, PROJECT_ROOT, writeIfChanged } from './bundle';
+import { BUILD_DIRECTORY, PROJECT_ROOT, writeIfChanged } from './bundle';
+import { bundleEdgeProgram, EDGE_PROGRAMS } from './edge-programs';
 
 /** Dockerfile, lockfile and what else the image is built from beside the bundled service. */
 const IMAGE_FILES = join(PROJECT_ROOT, 'containers', 'edge', 'image');
@@ -13,14 +14,7 @@ const IMAGE_FILES = join(PROJECT_ROOT, 'containers', 'edge', 'image');
  */
 export function buildEdgeImageContext(): string {
   const context = join(BUILD_DIRECTORY, 'edge');
-  const server = bundleText('containers/edge/main.ts', {
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    // Native code: installed in the image for its platform.
-    external: ['onnxruntime-node'],
-  });
-  writeIfChanged(join(context, 'server.js'), server);
+  for (const program of EDGE_PROGRAMS) writeIfChanged(join(context, `${program}.js`), bundleEdgeProgram(program));
   for (const file of readdirSync(IMAGE_FILES)) {
     writeIfChanged(join(context, file), readFileSync(join(IMAGE_FILES, file)));
   }

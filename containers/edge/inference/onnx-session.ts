@@ -1,5 +1,4 @@
 import './telemetry-off';
-import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
 import type { TensorSpec } from '../../../lib/core/manifest';
 import { messageOf } from '../errors';
@@ -30,9 +29,9 @@ export interface OnnxModel {
   release(): Promise<void>;
 }
 
-/** Loads the bytes of an ONNX file. Throws `RefusedModel` when it is not a model that this service can serve. */
-export async function loadOnnxModel(bytes: Uint8Array): Promise<OnnxModel> {
-  const session = await createSession(bytes);
+/** Loads the bytes of an ONNX file, or the file. Throws `RefusedModel` when it is not a model that can be served. */
+export async function loadOnnxModel(model: Uint8Array | string): Promise<OnnxModel> {
+  const session = await createSession(model);
   try {
     return wrapSession(session);
   } catch (error) {
@@ -41,20 +40,9 @@ export async function loadOnnxModel(bytes: Uint8Array): Promise<OnnxModel> {
   }
 }
 
-/** An `OnnxModel` that does not tell how long a run took. */
-export interface OnnxSession extends Omit<OnnxModel, 'run'> {
-  run(inputs: readonly Tensor[]): Promise<Tensor[]>;
-}
-
-/** Loads an ONNX file, as `loadOnnxModel`. */
-export async function openOnnxSession(file: string): Promise<OnnxSession> {
-  const model = await loadOnnxModel(await readFile(file));
-  return { ...model, run: async (inputs) => (await model.run(inputs)).outputs };
-}
-
-async function createSession(bytes: Uint8Array): Promise<InferenceSession> {
+async function createSession(model: Uint8Array | string): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(bytes, SESSION_OPTIONS);
+    return await InferenceSession.create(model as Uint8Array, SESSION_OPTIONS);
   } catch (error) {
     throw new RefusedModel(`ONNX Runtime cannot load the file: ${messageOf(error)}`, { cause: error });
   }

@@ -1,7 +1,7 @@
 import { messageOf, ServiceError } from '../../errors';
 import { loadOnnxModel, type OnnxModel } from '../onnx-session';
 import type { Tensor } from '../tensors';
-import { readModelBytes } from './model-bytes';
+import { verifiedModel } from './model-bytes';
 import { closingError, modelLabel, passedDeadlineError } from './run-errors';
 import type { ModelFile, RunnableSession, RunOptions, RunResult, SessionHost } from './types';
 
@@ -11,7 +11,7 @@ export class InlineHost implements SessionHost {
   #closed = false;
 
   async open(file: ModelFile): Promise<RunnableSession> {
-    const model = await loadOnnxModel(await readModelBytes(file));
+    const model = await loadOnnxModel(await verifiedModel(file));
     const session = new InlineSession(modelLabel(file), model, this, () => this.#sessions.delete(session));
     if (this.#closed) {
       await session.release();

@@ -1,4 +1,4 @@
-import { Datatype } from '../../../../lib/core/manifest';
+import type { Datatype } from '../../../../lib/core/manifest';
 import type { TensorData } from '../datatypes';
 import type { Tensor } from '../tensors';
 
@@ -21,7 +21,23 @@ const ALIGNMENT = 8;
 const PADDING = Buffer.alloc(ALIGNMENT);
 const LENGTH_BYTES = 4;
 
-const DATATYPES = Datatype.options;
+/** Codes on the wire. A table of its own, since the list in `lib/core` comes with a schema library to load. */
+const DATATYPE_CODES: Readonly<Record<Datatype, number>> = {
+  BOOL: 0,
+  UINT8: 1,
+  UINT16: 2,
+  UINT32: 3,
+  UINT64: 4,
+  INT8: 5,
+  INT16: 6,
+  INT32: 7,
+  INT64: 8,
+  FP16: 9,
+  FP32: 10,
+  FP64: 11,
+  BYTES: 12,
+};
+const DATATYPES = Object.keys(DATATYPE_CODES) as Datatype[];
 
 type NumericData = Exclude<TensorData, readonly string[]>;
 
@@ -92,7 +108,7 @@ function headSize(name: string, rank: number): number {
 }
 
 function writeHead(into: Buffer, start: number, { name, datatype, shape, data }: Tensor, contentBytes: number): number {
-  into.writeUInt8(DATATYPES.indexOf(datatype), start);
+  into.writeUInt8(DATATYPE_CODES[datatype], start);
   into.writeUInt8(classOf(data), start + 1);
   into.writeUInt16LE(shape.length, start + 2);
   into.writeDoubleLE(contentBytes, start + 8);

@@ -1,4 +1,6 @@
+import { messageOf } from '../../errors';
 import { RefusedModel } from '../refused-model';
+import { closingError } from './run-errors';
 import type { ModelFile } from './types';
 import type { WorkerCommand } from './worker-command';
 import type { Signature } from './worker-loop';
@@ -6,7 +8,12 @@ import { WorkerDeath, WorkerProcess } from './worker-process';
 
 /** How long a spare worker is kept for the next trial, ms. */
 const SPARE_KEPT_MS = 10_000;
-const TRIAL_SESSION = 0;
+
+/** A model that loaded, and the worker that has it. */
+export interface Trial {
+  readonly signature: Signature;
+  readonly worker: WorkerProcess;
+}
 
 /**
  * Loads models for the first time, each in a worker that nothing else depends on: a file that crashes ONNX Runtime,
@@ -17,7 +24,7 @@ export class Trials {
   readonly #loadLimitMs: number;
   readonly #atOnce: number;
   readonly #waiting: (() => void)[] = [];
-  readonly #used = new Set<WorkerProcess>();
+  readonly #workers = new Set<WorkerProcess>();
   readonly #spares: WorkerProcess[] = [];
   #running = 0;
   #closed = false;
@@ -29,13 +36,16 @@ export class Trials {
     this.#atOnce = atOnce;
   }
 
-  /** The model's signature. Rejects with `RefusedModel` when it must not be served, and why. */
-  async load(file: ModelFile): Promise<Signature> {
+  /**
+   * Loads a model under the number of its session. The worker must be given on with `handOver` or back with `giveBack`.
+   * Rejects with `RefusedModel` when the model must not be served, and says why.
+   */
+  async load(session: number, file: ModelFile): Promise<Trial> {
     if (this.#running >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running += 1;
     try {
-      if (this.#closed) throw new Error('the service is stopping');
-      return await this.#loadIn(this.#takeSpare(), file);
+      if (this.#closed) throw closingError();
+      return await this.#loadIn(await this.#spare(), session, file);
     } finally {
       // The place goes straight to the next who waits, so that nobody comes between.
       const next = this.#waiting.shift();
@@ -44,40 +54,55 @@ export class Trials {
     }
   }
 
+  /** Leaves a trial's worker, with its model, to the caller. */
+  handOver(worker: WorkerProcess): WorkerProcess {
+    this.#workers.delete(worker);
+    return worker;
+  }
+
+  /** Frees the model and keeps the worker for another trial, for a while. */
+  giveBack(worker: WorkerProcess, session: number): void {
+    worker.release(session);
+    this.#keep(worker);
+  }
+
   /** Ends what is under way; resolves when no process is left. */
   async close(): Promise<void> {
     this.#closed = true;
-    const workers = [...this.#used];
+    const workers = [...this.#workers];
     for (const worker of workers) worker.kill('the service is stopping');
     await Promise.all(workers.map((worker) => worker.ended));
   }
 
-  async #loadIn(worker: WorkerProcess, file: ModelFile): Promise<Signature> {
+  async #loadIn(worker: WorkerProcess, session: number, file: ModelFile): Promise<Trial> {
     const limit = setTimeout(
       () => worker.kill(`it did not load within ${this.#loadLimitMs / 1000} s`),
       this.#loadLimitMs,
     );
     try {
-      await worker.ready;
-      const signature = await worker.open(TRIAL_SESSION, file);
-      worker.release(TRIAL_SESSION);
-      this.#keep(worker);
-      return signature;
+      return { signature: await worker.open(session, file), worker };
     } catch (error) {
-      if (!(error instanceof WorkerDeath)) this.#keep(worker);
-      else if (!this.#closed) throw new RefusedModel(`the model cannot be loaded: ${error.message}`, { cause: error });
+      if (this.#closed) throw closingError();
+      if (error instanceof WorkerDeath) {
+        throw new RefusedModel(`the model cannot be loaded: ${error.message}`, { cause: error });
+      }
+      this.#keep(worker);
       throw error;
     } finally {
       clearTimeout(limit);
     }
   }
 
-  #takeSpare(): WorkerProcess {
+  async #spare(): Promise<WorkerProcess> {
     const spare = this.#spares.pop();
     if (spare?.alive === true) return spare;
     const worker = new WorkerProcess(this.#command);
-    this.#used.add(worker);
-    void worker.ended.then(() => this.#used.delete(worker));
+    this.#workers.add(worker);
+    void worker.ended.then(() => this.#workers.delete(worker));
+    await worker.ready.catch((error: unknown) => {
+      if (this.#closed) throw closingError();
+      throw new Error(`no worker could be started to load the model: ${messageOf(error)}`, { cause: error });
+    });
     return worker;
   }
 

@@ -69,14 +69,15 @@ export class WorkerHost implements SessionHost, SessionOwner {
 
   async open(file: ModelFile): Promise<RunnableSession> {
     if (this.#closed) throw closingError();
-    const signature = await this.#trials.load(file);
-    if (this.#closed) throw closingError();
     this.#lastNumber += 1;
+    const number = this.#lastNumber;
+    const { signature, worker } = await this.#trials.load(number, file);
+    if (this.#closed) throw closingError();
     const quarantine = new Quarantine(this.#config.quarantine);
-    const session = new WorkerSession(this, this.#lastNumber, file, signature, this.#slots.length, quarantine);
+    const session = new WorkerSession(this, number, file, signature, this.#slots.length, quarantine);
     this.#sessions.add(session);
     clearTimeout(this.#idle);
-    for (const slot of this.#slots) slot.start();
+    this.#settle(worker, number);
     await this.#loadAhead(session);
     return session;
   }
@@ -124,6 +125,14 @@ export class WorkerHost implements SessionHost, SessionOwner {
     for (const preload of [...this.#preloads.values()].flat()) preload.reject(closingError());
     this.#preloads.clear();
     await Promise.all([this.#trials.close(), ...this.#slots.map((slot) => slot.stop())]);
+  }
+
+  /** The worker of a trial has a place in the pool where one is empty. */
+  #settle(worker: WorkerProcess, session: number): void {
+    const empty = this.#slots.find(({ started }) => !started);
+    if (empty === undefined) this.#trials.giveBack(worker, session);
+    else empty.start(this.#trials.handOver(worker));
+    for (const slot of this.#slots) slot.start();
   }
 
   /** Resolves when the first worker has the model; the others load it too, when they have nothing to do. */

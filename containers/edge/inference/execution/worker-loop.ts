@@ -2,12 +2,11 @@ import { messageOf } from '../../errors';
 import { loadOnnxModel, type OnnxModel } from '../onnx-session';
 import { RefusedModel } from '../refused-model';
 import { encodeFrame, type Frame, FrameKind, readFrame, writePieces } from './frames';
-import { readModelBytes } from './model-bytes';
+import { type ModelLocation, verifiedModel } from './model-bytes';
 import { decodeTensors, encodeTensors } from './tensor-codec';
-import type { ModelFile } from './types';
 
 /** What `FrameKind.open` asks for. */
-export type OpenRequest = Pick<ModelFile, 'path' | 'sha256'>;
+export type OpenRequest = ModelLocation;
 
 /** What `FrameKind.opened` tells. */
 export type Signature = Pick<OnnxModel, 'inputs' | 'outputs'>;
@@ -39,7 +38,7 @@ async function answerTo(frame: Frame, models: Map<number, OnnxModel>): Promise<U
   const { kind, session } = frame;
   if (kind === FrameKind.run) return run(frame, models.get(session));
   if (kind === FrameKind.open) {
-    const model = await loadOnnxModel(await readModelBytes(JSON.parse(frame.payload.toString()) as OpenRequest));
+    const model = await loadOnnxModel(await verifiedModel(JSON.parse(frame.payload.toString()) as OpenRequest));
     models.set(session, model);
     // The file's bytes are garbage now, as large as the model, and an idle worker would not collect it.
     globalThis.gc?.();

@@ -40,6 +40,7 @@ export class WorkerProcess {
   readonly #socket: Socket | undefined;
   readonly #loaded = new Map<number, Signature>();
   #call: Call | undefined;
+  #isReady = false;
   #death: WorkerDeath | undefined;
   #killedBecause: string | undefined;
 
@@ -61,7 +62,9 @@ export class WorkerProcess {
     // Whatever fails here ends in the death of the process, which is what is reported.
     this.#socket?.on('error', () => this.kill(this.#killedBecause));
     this.ended = this.#watchEnd();
-    this.ready = this.#expectAnswer().then(() => undefined);
+    this.ready = this.#expectAnswer().then(() => {
+      this.#isReady = true;
+    });
     // It need not be anybody's business: `ended` tells the same.
     this.ready.catch(() => undefined);
   }
@@ -71,9 +74,9 @@ export class WorkerProcess {
     return this.#child.pid;
   }
 
-  /** Whether calls make sense, as far as is known here: the death of a process is noticed a moment after it. */
+  /** Whether it can take calls, as far as is known here: the death of a process is noticed a moment after it. */
   get alive(): boolean {
-    return this.#death === undefined && this.#socket?.readable === true;
+    return this.#isReady && this.#death === undefined && this.#socket?.readable === true;
   }
 
   /** Whether a model is loaded here, by the number of its session. */
@@ -85,8 +88,8 @@ export class WorkerProcess {
    * Loads a model. Rejects with `RefusedModel` when the file is not a model that can be served, `ModelFailure` when it
    * could not be loaded for another reason, `WorkerDeath`.
    */
-  async open(session: number, file: OpenRequest): Promise<Signature> {
-    const request: OpenRequest = { path: file.path, sha256: file.sha256 };
+  async open(session: number, { path, sha256, externalData = [] }: OpenRequest): Promise<Signature> {
+    const request: OpenRequest = { path, sha256, externalData };
     const { payload } = await this.#ask(FrameKind.open, session, [Buffer.from(JSON.stringify(request))]);
     const signature = JSON.parse(payload.toString()) as Signature;
     this.#loaded.set(session, signature);

@@ -12,7 +12,7 @@ export interface SlotOwner {
   readonly command: WorkerCommand;
   readonly log: Logger;
   /** The slot can take work. */
-  onReady(slot: WorkerSlot): void;
+  onReady(): void;
   /** Its worker has ended without being told to by `stop`. */
   onDeath(slot: WorkerSlot, death: WorkerDeath): void;
   /** A worker is started in place of one that ended. */
@@ -28,7 +28,6 @@ export class WorkerSlot {
   busy = false;
   readonly #owner: SlotOwner;
   #worker: WorkerProcess | undefined;
-  #isReady = false;
   #deathsInARow = 0;
   #pause: NodeJS.Timeout | undefined;
   #stopped = true;
@@ -44,15 +43,20 @@ export class WorkerSlot {
 
   /** The worker, when it is there. */
   get worker(): WorkerProcess | undefined {
-    return this.#isReady && this.#worker?.alive === true ? this.#worker : undefined;
+    return this.#worker?.alive === true ? this.#worker : undefined;
   }
 
-  /** Has a worker from now on. */
-  start(): void {
+  get started(): boolean {
+    return !this.#stopped;
+  }
+
+  /** Has a worker from now on: this one, if one is given, else a new one. */
+  start(ready?: WorkerProcess): void {
     if (!this.#stopped) return;
     this.#stopped = false;
     this.#deathsInARow = 0;
-    this.#spawn();
+    if (ready === undefined) this.#spawn();
+    else this.#employ(ready);
   }
 
   /** The worker has run something and is well. */
@@ -70,24 +74,20 @@ export class WorkerSlot {
 
   #spawn(): void {
     const worker = new WorkerProcess(this.#owner.command);
-    this.#worker = worker;
-    this.#isReady = false;
     const limit = setTimeout(() => worker.kill(`it had not started after ${START_LIMIT_MS / 1000} s`), START_LIMIT_MS);
-    void worker.ready.then(
-      () => {
-        clearTimeout(limit);
-        this.#isReady = true;
-        this.#owner.onReady(this);
-      },
-      () => clearTimeout(limit),
-    );
+    void worker.ended.then(() => clearTimeout(limit));
+    void worker.ready.then(() => clearTimeout(limit)).catch(() => undefined);
+    this.#employ(worker);
+  }
+
+  #employ(worker: WorkerProcess): void {
+    this.#worker = worker;
     void worker.ended.then((death) => this.#ended(worker, death));
+    void worker.ready.then(() => this.#owner.onReady()).catch(() => undefined);
   }
 
   #ended(worker: WorkerProcess, death: WorkerDeath): void {
-    if (this.#worker !== worker) return;
-    this.#isReady = false;
-    if (this.#stopped) return;
+    if (this.#worker !== worker || this.#stopped) return;
     const pauseMs = this.#deathsInARow === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (this.#deathsInARow - 1);
     this.#deathsInARow += 1;
     this.#owner.log.warn(
