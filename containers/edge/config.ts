@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { RoutePolicies, type RoutePolicy } from '../../lib/core/cache-policy';
 import { ModelName } from '../../lib/core/model-name';
 import type { RedisAccess } from './cache/redis-connection';
+import { type VersionPolicy, VersionPolicyText } from './inference/version-policy';
 
 const wholeNumber = (what: string, min: number, max: number) =>
   z
@@ -70,6 +71,16 @@ export const EdgeEnvironment = z.object({
   MODEL_WORKERS: wholeNumber('a number of worker processes', 1, 256).optional(),
   /** Longest that a run of a model may take; its worker is replaced then. */
   MODEL_RUN_TIMEOUT_MS: wholeNumber('a time in milliseconds', 1, 3_600_000).prefault('30000'),
+  /**
+   * Which versions stay in memory: all, latest, latest:N or specific:1,3. In a folder, where the highest of them is live,
+   * the default is all; in a bucket these are kept beside the live version and the one before it, by default none.
+   */
+  MODEL_VERSION_POLICY: VersionPolicyText.optional(),
+  /**
+   * Whether clients may load and unload models (explicit) or only look at them (none). By default explicit for a folder,
+   * and none for a bucket, whose channels decide.
+   */
+  MODEL_CONTROL: z.enum(['explicit', 'none'], { error: 'must be explicit or none' }).optional(),
   TASK_ID: text.optional(),
 });
 
@@ -82,6 +93,10 @@ export interface EdgeConfig {
   readonly models:
     | { readonly kind: 'folder'; readonly folder: string }
     | { readonly kind: 'bucket'; readonly bucket: string };
+  /** Absent: the default of the folder or the bucket. */
+  readonly versionPolicy: VersionPolicy | undefined;
+  /** Whether clients may load and unload models. */
+  readonly modelControl: boolean;
   readonly defaultModel: string | undefined;
   readonly redisUrl: string | undefined;
   readonly redisAccess: RedisAccess;
@@ -124,6 +139,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     region: variables.REGION,
     serverName: variables.SERVER_NAME,
     models: modelLocation(variables),
+    versionPolicy: variables.MODEL_VERSION_POLICY,
+    modelControl:
+      (variables.MODEL_CONTROL ?? (variables.MODELS_DIR === undefined ? 'none' : 'explicit')) === 'explicit',
     defaultModel: variables.DEFAULT_MODEL,
     redisUrl: variables.REDIS_URL,
     redisAccess: { cluster: variables.REDIS_CLUSTER === 'true', iam: redisIam(variables) },

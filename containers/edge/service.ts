@@ -1,23 +1,18 @@
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { S3Client } from '@aws-sdk/client-s3';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { type OpenEdgeCache, openEdgeCache } from './cache';
 import type { BodyStore } from './cache/body-store';
 import { openRetriedBodyStore } from './cache/retried-body-store';
 import type { CacheStats, StoreUsage } from './cache/types';
 import type { EdgeConfig } from './config';
-import { ChannelFollower } from './control/channel-follower';
-import { ControlHandler } from './control/control-handler';
-import { messageOf } from './errors';
 import { createApp } from './http/app';
 import { HttpCache } from './http-cache/http-cache';
 import { OriginClient } from './http-cache/origin-client';
-import { BucketSource } from './inference/bucket-source';
-import { FolderSource } from './inference/folder-source';
-import { ModelRepository } from './inference/model-repository';
+import { createSessionHost } from './inference/execution/session-host';
+import type { ExecutionHost } from './inference/execution/types';
 import { Predictor } from './inference/predictor';
 import { createMetrics, type Metrics } from './metrics';
+import { createModelSupply } from './model-supply';
 
 /** Share of the disk tier's bytes that large bodies may fill; the rest is the log of entries. */
 const BODY_SHARE = 0.5;
@@ -32,21 +27,18 @@ export interface EdgeService {
   close(): Promise<void>;
 }
 
-/** Where live versions come from, as the service uses it. */
-interface ModelSupply {
-  readonly repository: ModelRepository;
-  readonly handler: ControlHandler;
-  revisions(): Record<string, number>;
-  pendingReason(): string | undefined;
-  start(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-/** Assembles the service: models, cache, control log, HTTP. Rejects when the model folder cannot be served. */
-export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogger): Promise<EdgeService> {
+/**
+ * Assembles the service: models, cache, control log, HTTP. Rejects when the model folder cannot be served.
+ * @param host where models run
+ */
+export async function createEdgeService(
+  config: EdgeConfig,
+  log: FastifyBaseLogger,
+  host: ExecutionHost = createSessionHost(config, log),
+): Promise<EdgeService> {
   // The cache reports on the models and the models tell the cache's log of changes: one of the two has to come first.
   let open: OpenEdgeCache | undefined;
-  const supply = createModelSupply(config, log, () => open?.controlLog.reportSoon());
+  const supply = createModelSupply(config, host, log, () => open?.controlLog.reportSoon());
   open = await openEdgeCache({
     memoryMaxBytes: config.memoryCacheMaxBytes,
     diskDir: config.diskCacheDir,
@@ -85,9 +77,12 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
   const app = createApp(
     {
       region: config.region,
+      serverName: config.serverName,
       defaultModel: config.defaultModel,
       httpCache,
       repository: supply.repository,
+      control: supply.control,
+      modelControl: config.modelControl,
       predictor: new Predictor(cache),
       metrics,
       unavailableReason: () => (draining ? 'the service is stopping' : supply.pendingReason()),
@@ -105,6 +100,7 @@ export async function createEdgeService(config: EdgeConfig, log: FastifyBaseLogg
     async close() {
       await app.close();
       await supply.stop();
+      await host.close();
       await httpCache?.close();
       await closeOpen();
       await bodies?.close();
@@ -126,63 +122,5 @@ function withBodies(stats: CacheStats, bodies: StoreUsage | undefined): CacheSta
     bytes: { ...stats.bytes, l2: stats.bytes.l2 + bodies.bytes },
     evictions: { ...stats.evictions, l2: stats.evictions.l2 + bodies.evictions },
     corrupt: stats.corrupt + bodies.corrupt,
-  };
-}
-
-function createModelSupply(config: EdgeConfig, log: FastifyBaseLogger, onChange: () => void): ModelSupply {
-  return config.models.kind === 'folder'
-    ? folderSupply(config.models.folder, log, onChange)
-    : bucketSupply(config.models.bucket, config, log, onChange);
-}
-
-/** A folder has no channels: every version is loaded, the highest that can be is live, and nothing changes later. */
-function folderSupply(folder: string, log: FastifyBaseLogger, onChange: () => void): ModelSupply {
-  const source = new FolderSource(folder);
-  const repository = new ModelRepository({ source, log, onChange, retryDelaysMs: [] });
-  const handler = new ControlHandler({ repository, channels: { expect: () => undefined }, log });
-  return {
-    repository,
-    handler,
-    revisions: () => ({}),
-    pendingReason: () => undefined,
-    async start() {
-      for (const { model, versions } of await listFolder(source, folder)) {
-        const prepared = await Promise.allSettled(versions.map((version) => repository.prepare(model, version)));
-        const highest = versions.filter((_, i) => prepared[i]?.status === 'fulfilled').at(-1);
-        if (highest !== undefined) repository.activate(model, highest, versions);
-      }
-    },
-    stop: async () => repository.close(),
-  };
-}
-
-async function listFolder(source: FolderSource, folder: string): Promise<{ model: string; versions: string[] }[]> {
-  try {
-    return await source.list();
-  } catch (error) {
-    throw new Error(`MODELS_DIR=${JSON.stringify(folder)} must be a readable folder: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-function bucketSupply(bucket: string, config: EdgeConfig, log: FastifyBaseLogger, onChange: () => void): ModelSupply {
-  const client = new S3Client({ region: config.region });
-  const downloadDir = join(config.diskCacheDir ?? tmpdir(), 'model-downloads');
-  const source = new BucketSource({ client, bucket, downloadDir });
-  const repository = new ModelRepository({ source, log, onChange });
-  const channels = new ChannelFollower({ source, repository, pollMs: config.channelPollMs, log });
-  const handler = new ControlHandler({ repository, channels, log });
-  return {
-    repository,
-    handler,
-    revisions: () => channels.revisions(),
-    pendingReason: () => channels.pendingReason(),
-    start: async () => channels.start(),
-    async stop() {
-      repository.close();
-      await channels.stop();
-      client.destroy();
-    },
   };
 }

@@ -89,6 +89,24 @@ export const CachePolicy = CacheSettings.superRefine(reportFaults(cacheFaults));
 /** How predictions of a version are cached; durations in seconds. */
 export type CachePolicy = z.infer<typeof CachePolicy>;
 
+/** Place of tensors outside `model.onnx`, relative to its directory and never outside of it, on any system. */
+export const ExternalDataLocation = z
+  .string()
+  .max(512)
+  .refine((path) => path.split('/').every((part) => !['', '.', '..'].includes(part)) && !/[\\*\p{Cc}]/u.test(path), {
+    error: 'must be a relative path without "." and "..", such as "model.onnx.data"',
+  })
+  .refine((path) => path !== 'model.onnx' && path !== 'manifest.json', { error: 'must be a file of its own' });
+
+/** A file beside `model.onnx` that holds tensors of it ("external data" of ONNX). */
+export const ExternalData = z.strictObject({
+  location: ExternalDataLocation,
+  /** Lower-case hex SHA-256. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  bytes: z.int().min(0),
+});
+export type ExternalData = z.infer<typeof ExternalData>;
+
 /** `manifest.json` beside a version's `model.onnx`: what a region checks before it serves the version. Immutable. */
 export const ModelManifest = z.strictObject({
   schemaVersion: z.literal(1),
@@ -102,6 +120,13 @@ export const ModelManifest = z.strictObject({
   outputs: z.array(TensorSpec).min(1),
   golden: z.array(GoldenSample).default([]),
   tolerance: z.number().positive().default(1e-4),
+  /** Every file that the model's external data names. Absent: the model is in one file. */
+  externalData: z.array(ExternalData).exactOptional(),
+  /**
+   * Whether inputs or outputs may differ from those of the version that this one replaces. Absent: no, for a client that
+   * is right today would be wrong after the activation.
+   */
+  signatureChange: z.boolean().exactOptional(),
   cache: CachePolicy.prefault({}),
   publishedAt: z.iso.datetime(),
 });

@@ -35,3 +35,8 @@ export function modelKey(model: string, version: string): string {
 export function manifestKey(model: string, version: string): string {
   return `${versionPrefix(model, version)}/manifest.json`;
 }
+
+/** Object key of a file with external data of a version's model. */
+export function externalDataKey(model: string, version: string, location: string): string {
+  return `${versionPrefix(model, version)}/${location}`;
+}

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { readConfig } from '../../containers/edge/config';
+import { createSessionHost } from '../../containers/edge/inference/execution/session-host';
 import { createEdgeService, type EdgeService } from '../../containers/edge/service';
+import { testWorkerCommand } from './model-workers';
 
 /** A JSON answer of the service with what a test may look at. */
 export interface JsonAnswer {
@@ -25,7 +27,8 @@ export interface RunningEdge {
 /** Starts the service in this process with these environment variables. */
 export async function startEdge(environment: Record<string, string>): Promise<RunningEdge> {
   const config = readConfig({ PORT: '0', REGION: 'eu-west-1', LOG_LEVEL: 'silent', ...environment });
-  const service = await createEdgeService(config, pino({ level: config.logLevel }));
+  const log = pino({ level: config.logLevel });
+  const service = await createEdgeService(config, log, createSessionHost(config, log, testWorkerCommand()));
   await service.app.listen({ port: config.port, host: config.host });
   const { port } = service.app.server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;

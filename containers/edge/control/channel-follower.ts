@@ -1,3 +1,4 @@
+import type { ChannelDocument } from '../../../lib/core/channel';
 import type { TaskReport } from '../../../lib/core/task-report';
 import { messageOf } from '../errors';
 import type { ModelRepository } from '../inference/model-repository';
@@ -15,6 +16,8 @@ export interface ChannelFollowerConfig {
   readonly repository: ModelRepository;
   /** Pause between looks at the channel documents, ms. */
   readonly pollMs: number;
+  /** Published versions that stay in memory beside the one that serves and the one before it. Absent: none. */
+  readonly alsoResident?: (model: string) => Promise<readonly string[]>;
   readonly log: Logger;
 }
 
@@ -26,6 +29,7 @@ export class ChannelFollower {
   readonly #source: ChannelSource;
   readonly #repository: ModelRepository;
   readonly #pollMs: number;
+  readonly #alsoResident: (model: string) => Promise<readonly string[]>;
   readonly #log: Logger;
   readonly #revisions = new Map<string, number>();
   readonly #etags = new Map<string, string>();
@@ -41,6 +45,7 @@ export class ChannelFollower {
     this.#source = config.source;
     this.#repository = config.repository;
     this.#pollMs = config.pollMs;
+    this.#alsoResident = config.alsoResident ?? (async () => []);
     this.#log = config.log;
   }
 
@@ -73,14 +78,8 @@ export class ChannelFollower {
     return this.#readOnce ? undefined : (this.#failure ?? 'the channels have not been read yet');
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      await this.#look();
-      await this.#pause();
-    }
-  }
-
-  async #look(): Promise<void> {
+  /** Looks at the channel documents now and starts applying what has changed. */
+  async look(): Promise<void> {
     try {
       const listings = await this.#source.listChannels();
       const applications = listings.map((listing) => this.#applyOnce(listing));
@@ -93,6 +92,13 @@ export class ChannelFollower {
       const failure = `the channels cannot be read: ${messageOf(error)}`;
       if (failure !== this.#failure) this.#log.warn({ reason: messageOf(error) }, 'the channels cannot be read');
       this.#failure = failure;
+    }
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      await this.look();
+      await this.#pause();
     }
   }
 
@@ -116,16 +122,30 @@ export class ChannelFollower {
     if (document.revision <= (this.#revisions.get(model) ?? 0)) return;
     await this.#repository.prepare(model, document.production);
     if (this.#stopped) return;
-    const keep = document.previous === undefined ? [] : [document.previous];
+    const keep = await this.#resident(document);
     this.#repository.activate(model, document.production, keep);
     this.#revisions.set(model, document.revision);
     if ((this.#awaited.get(model)?.revision ?? 0) <= document.revision) this.#awaited.delete(model);
-    for (const version of keep) this.#prepareForRollback(model, version);
+    for (const version of keep) this.#prepareBeside(model, version);
   }
 
-  #prepareForRollback(model: string, version: string): void {
+  /** The version before, so that rolling back takes no download, and what a policy wants beside it. */
+  async #resident({ model, production, previous }: ChannelDocument): Promise<string[]> {
+    const others = await this.#alsoResident(model).catch((error: unknown) => {
+      this.#log.warn(
+        { model, reason: messageOf(error) },
+        'published versions not listed; keeping the one before alone',
+      );
+      return [];
+    });
+    const versions = new Set([...(previous === undefined ? [] : [previous]), ...others]);
+    versions.delete(production);
+    return [...versions];
+  }
+
+  #prepareBeside(model: string, version: string): void {
     this.#repository.prepare(model, version).catch((error: unknown) => {
-      this.#log.warn({ model, version, reason: messageOf(error) }, 'previous version not available for a rollback');
+      this.#log.warn({ model, version, reason: messageOf(error) }, 'version not available beside the live one');
     });
   }
 

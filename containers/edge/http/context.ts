@@ -1,5 +1,6 @@
 import type { Sent } from '../http-cache/answer';
 import type { HttpCache } from '../http-cache/http-cache';
+import type { ModelControl } from '../inference/model-control';
 import type { ModelRepository } from '../inference/model-repository';
 import type { Predictor } from '../inference/predictor';
 import type { CacheLevel, Metrics } from '../metrics';
@@ -7,10 +8,16 @@ import type { CacheLevel, Metrics } from '../metrics';
 /** What the routes work with. */
 export interface HttpContext {
   readonly region: string;
+  /** Name in the Open Inference Protocol's server metadata; `mlcdn` where none is given. */
+  readonly serverName?: string;
   readonly defaultModel: string | undefined;
   /** The cache in front of the HTTP origin; absent without one. */
   readonly httpCache: HttpCache | undefined;
   readonly repository: ModelRepository;
+  /** Loads and unloads models on request; absent where nobody may ask. */
+  readonly control?: ModelControl;
+  /** Whether clients may load and unload models, or only look at them. */
+  readonly modelControl?: boolean;
   readonly predictor: Predictor;
   readonly metrics: Metrics;
   /** Why this process should get no requests now; `undefined` when it should. */

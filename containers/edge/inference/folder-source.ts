@@ -1,12 +1,15 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { compareVersions, ModelName, ModelVersion } from '../../../lib/core/model-name';
-import { parseManifest } from './manifest-file';
+import { digestOf } from './file-digest';
+import { parseGoldenSamples, parseManifest } from './manifest-file';
+import { type ModelSettings, parseTritonConfig } from './model-settings';
 import type { LocalModelFile, ModelSource } from './model-source';
 
-/** Models in a folder `<name>/<version>/model.onnx`, each with an optional `manifest.json`. */
+/**
+ * Models in a folder `<name>/<version>/model.onnx`: the layout of a Triton model repository. Optional beside a version's
+ * model are `manifest.json` or, alone, `golden.json`; beside the versions `config.pbtxt`.
+ */
 export class FolderSource implements ModelSource {
   readonly #folder: string;
 
@@ -27,14 +30,26 @@ export class FolderSource implements ModelSource {
     const folder = join(this.#folder, model, version);
     const path = join(folder, 'model.onnx');
     const manifestText = await readIfPresent(join(folder, 'manifest.json'));
+    const goldenText = await readIfPresent(join(folder, 'golden.json'));
+    const manifest = manifestText === undefined ? undefined : parseManifest(manifestText, model, version);
+    const golden = goldenText === undefined ? [] : parseGoldenSamples(goldenText);
     const { sha256, bytes } = await digestOf(path);
-    return {
-      path,
-      sha256,
-      bytes,
-      manifest: manifestText === undefined ? undefined : parseManifest(manifestText, model, version),
-      discard: async () => undefined,
-    };
+    return { path, sha256, bytes, manifest, golden: manifest?.golden ?? golden, discard: async () => undefined };
+  }
+
+  /** Size and time of change of all that is read of a version; of external data only `model.onnx` is looked at. */
+  async fingerprint(model: string, version: string): Promise<string> {
+    const files = ['model.onnx', 'manifest.json', 'golden.json'].map((file) =>
+      join(this.#folder, model, version, file),
+    );
+    const states = await Promise.all(files.map((file) => stat(file, { bigint: true }).catch(() => undefined)));
+    return states.map((state) => (state === undefined ? '-' : `${state.ino}/${state.size}/${state.mtimeNs}`)).join(' ');
+  }
+
+  /** What `config.pbtxt` says of a model. Throws `RefusedModel` when it cannot be read. */
+  async settingsOf(model: string): Promise<ModelSettings> {
+    const text = await readIfPresent(join(this.#folder, model, 'config.pbtxt'));
+    return text === undefined ? {} : parseTritonConfig(text);
   }
 
   async #versionsOf(model: string): Promise<string[]> {
@@ -69,14 +84,4 @@ async function readIfPresent(path: string): Promise<string | undefined> {
     if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-async function digestOf(path: string): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    bytes += chunk.length;
-  }
-  return { sha256: hash.digest('hex'), bytes };
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { ModelManifest } from '../../../lib/core/manifest';
+import { GoldenSample, ModelManifest } from '../../../lib/core/manifest';
 import { RefusedModel } from './refused-model';
 
 /** Reads a manifest and checks that it is the one of this version. Throws `RefusedModel` saying which field is wrong. */
 export function parseManifest(text: string, model: string, version: string): ModelManifest {
-  const parsed = ModelManifest.safeParse(parseJson(text));
+  const parsed = ModelManifest.safeParse(parseJson(text, 'manifest.json'));
   if (!parsed.success) throw new RefusedModel(`manifest.json is not valid: ${z.prettifyError(parsed.error)}`);
   const { model: ownModel, version: ownVersion } = parsed.data;
   if (ownModel !== model || ownVersion !== version) {
@@ -15,10 +15,17 @@ export function parseManifest(text: string, model: string, version: string): Mod
   return parsed.data;
 }
 
-function parseJson(text: string): unknown {
+/** Reads `golden.json`, an array of golden samples. Throws `RefusedModel` saying which field is wrong. */
+export function parseGoldenSamples(text: string): GoldenSample[] {
+  const parsed = z.array(GoldenSample).safeParse(parseJson(text, 'golden.json'));
+  if (!parsed.success) throw new RefusedModel(`golden.json is not valid: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new RefusedModel('manifest.json is not JSON', { cause: error });
+    throw new RefusedModel(`${file} is not JSON`, { cause: error });
   }
 }

@@ -1,15 +1,18 @@
 import type { ChannelDocument } from '../../../lib/core/channel';
-import type { ModelManifest } from '../../../lib/core/manifest';
+import type { GoldenSample, ModelManifest } from '../../../lib/core/manifest';
 
-/** A model file on this machine's disk. */
+/** A model file on this machine's disk, its external data beside it. */
 export interface LocalModelFile {
+  /** Of `model.onnx`. */
   readonly path: string;
   /** Lower-case hex SHA-256 of the bytes. */
   readonly sha256: string;
   readonly bytes: number;
   /** Absent only where models are kept without manifests. */
   readonly manifest: ModelManifest | undefined;
-  /** Removes the file if it was a copy made for this call. */
+  /** What the version must answer; none where nobody said so. */
+  readonly golden: readonly GoldenSample[];
+  /** Removes the files if they were copied for this call. They must stay for as long as the model may be opened. */
   discard(): Promise<void>;
 }
 
@@ -20,6 +23,8 @@ export interface ModelSource {
    * any other rejection may pass by itself (not replicated yet, no connection).
    */
   fetchVersion(model: string, version: string): Promise<LocalModelFile>;
+  /** What changes whenever the files of a version do. Absent where versions are immutable. */
+  fingerprint?(model: string, version: string): Promise<string>;
 }
 
 /** A channel document with what tells one state of it from the next without reading it. */

@@ -8,3 +8,11 @@ export class RefusedModel extends Error {
     this.name = 'RefusedModel';
   }
 }
+
+/** A version that is right in itself and differs from the one it would replace: refused for as long as that one serves. */
+export class SignatureChanged extends RefusedModel {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'SignatureChanged';
+  }
+}

@@ -1,76 +1,124 @@
-import { elementsAgree } from '../../../lib/core/golden';
-import type { GoldenSample, TensorSpec } from '../../../lib/core/manifest';
-import { codecOf, type TensorData } from './datatypes';
-import type { OnnxSession } from './onnx-session';
-import { concatenate, elementCount, fromTensorValue, splitRows, type Tensor } from './tensors';
+import type { GoldenSample } from '../../../lib/core/manifest';
+import { messageOf, ServiceError } from '../errors';
+import type { RunnableSession } from './execution/types';
+import { WorkerDeath } from './execution/worker-process';
+import { RefusedModel } from './refused-model';
+import { elementsOf, fromTensorValue, type Tensor } from './tensors';
+import { syntheticInputs } from './trial-inputs';
 
-const WARM_UP_RUNS = 3;
+/** Longest time for one run of a trial, ms: what takes longer is no model to answer requests. */
+const RUN_LIMIT_MS = 30_000;
+/** Time after which no further kind of input is looked for, ms. */
+const SEARCH_LIMIT_MS = 10_000;
+/** Inputs that are kept to warm the model up and to measure it. */
+const KEPT_INPUTS = 3;
 
-/** Runs a model a few times, so that the first request does not pay for what ONNX Runtime allocates lazily. */
-export async function warmUp(session: OnnxSession, golden: readonly GoldenSample[]): Promise<void> {
-  const inputs = golden[0]?.inputs.map(fromTensorValue) ?? session.inputs.map((spec) => syntheticTensor(spec, 0));
-  for (let i = 0; i < WARM_UP_RUNS; i += 1) {
-    // Zeros may be an input that the model rightly refuses (an audio window of one sample); only golden inputs must run.
-    const ran = await session.run(inputs).then(
-      () => true,
-      () => false,
-    );
-    if (!ran) return;
+/** Runs of one measurement: enough that its 99th percentile is not simply the slowest. */
+const WINDOW_RUNS = 100;
+const WINDOWS = 4;
+/** Time after which a measurement ends with what it has, ms, once it has this many runs. */
+const MEASURE_LIMIT_MS = 400;
+const LEAST_RUNS = 50;
+/** Time after which it ends anyhow, ms. */
+const SLOW_LIMIT_MS = 2_000;
+const PERCENTILE = 0.99;
+
+/** A run for trial: rejects as `RunnableSession.run`, after 30 s at the latest. */
+export function trialRun(session: RunnableSession, inputs: readonly Tensor[]): ReturnType<RunnableSession['run']> {
+  return session.run(inputs, { deadline: performance.now() + RUN_LIMIT_MS });
+}
+
+/**
+ * Finds inputs that the model runs with: those of its golden samples, which must run, or synthetic ones. Throws
+ * `RefusedModel` when nothing runs, or when no run gave a single finite number where numbers are due.
+ */
+export async function findInputs(session: RunnableSession, golden: readonly GoldenSample[]): Promise<Tensor[][]> {
+  const finite = new FiniteNumbers();
+  const given = golden.slice(0, KEPT_INPUTS).map((sample) => sample.inputs.map(fromTensorValue));
+  for (const inputs of given) finite.look((await trialRun(session, inputs)).outputs);
+  const found = given.length > 0 ? given : await searchInputs(session, finite);
+  if (finite.areMissing) {
+    throw new RefusedModel(`all ${finite.seen} numbers that the model gave in trials are NaN or infinite`);
+  }
+  return found;
+}
+
+/** Zeros may be an input that a model rightly refuses (an audio window of one sample): one kind of input must run. */
+async function searchInputs(session: RunnableSession, finite: FiniteNumbers): Promise<Tensor[][]> {
+  const until = performance.now() + SEARCH_LIMIT_MS;
+  const found: Tensor[][] = [];
+  let firstFailure: unknown;
+  for (const inputs of syntheticInputs(session.inputs)) {
+    if (found.length === KEPT_INPUTS || performance.now() > until) break;
+    try {
+      finite.look((await trialRun(session, inputs)).outputs);
+      found.push(inputs);
+    } catch (error) {
+      if (!isModelsAnswer(error)) throw error;
+      firstFailure ??= error;
+    }
+  }
+  if (found.length > 0) return found;
+  throw new RefusedModel(
+    `the model runs with no input that was tried; give golden samples if it needs a particular one. ` +
+      `The first failed: ${messageOf(firstFailure)}`,
+    { cause: firstFailure },
+  );
+}
+
+/** Whether the model itself refused an input, as opposed to taking its worker with it or never coming to an end. */
+function isModelsAnswer(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'inference_failed' && !(error.cause instanceof WorkerDeath);
+}
+
+/** Whether a model's floating-point outputs ever hold a number; one that gives only NaN would pass any other gate. */
+class FiniteNumbers {
+  seen = 0;
+  #finite = 0;
+
+  look(outputs: readonly Tensor[]): void {
+    for (const output of outputs) {
+      if (!output.datatype.startsWith('FP')) continue;
+      for (const value of Array.from<string | number | bigint>(elementsOf(output))) {
+        this.seen += 1;
+        if (Number.isFinite(Number(value))) this.#finite += 1;
+      }
+    }
+  }
+
+  get areMissing(): boolean {
+    return this.seen > 0 && this.#finite === 0;
   }
 }
 
 /**
- * Whether rows may be run together: one input, axis 0 dynamic in it and in every output, and a trial in which two
- * different rows give alone what they give together, within `tolerance`. Many exported models declare a dynamic axis
- * and mix its rows all the same.
+ * Warms the model up by running it again and again, and gives the 99th percentile of the time that it takes inside ONNX
+ * Runtime, ms: that of the quietest of several measurements, for what else the machine does is not the model's doing.
+ * @param enoughBelow a value below which no further measurement is wanted, ms
  */
-export async function canRunRowsTogether(
-  session: OnnxSession,
-  golden: readonly GoldenSample[],
-  tolerance: number,
-): Promise<boolean> {
-  const [input, ...others] = session.inputs;
-  if (input === undefined || others.length > 0) return false;
-  if (![input, ...session.outputs].every((spec) => spec.shape[0] === -1)) return false;
-  try {
-    const [first, second] = trialRows(input, golden);
-    const alone = [await session.run([first]), await session.run([second])];
-    const together = (await session.run([concatenate([first, second])])).map(splitRows);
-    return alone.every((outputs, row) =>
-      outputs.every((output, i) => sameTensor(output, together[i]?.[row], together[i]?.length === 2, tolerance)),
-    );
-  } catch {
-    return false;
+export async function measureWarm(
+  session: RunnableSession,
+  inputs: readonly (readonly Tensor[])[],
+  enoughBelow: number,
+): Promise<number> {
+  const began = performance.now();
+  // The first run of each shape pays for what ONNX Runtime allocates lazily.
+  for (const each of inputs) await trialRun(session, each);
+  let quietest = Number.POSITIVE_INFINITY;
+  for (let window = 0; window < WINDOWS && quietest >= enoughBelow; window += 1) {
+    const times: number[] = [];
+    while (times.length < WINDOW_RUNS) {
+      const elapsed = performance.now() - began;
+      if (elapsed > SLOW_LIMIT_MS || (elapsed > MEASURE_LIMIT_MS && times.length >= LEAST_RUNS)) break;
+      times.push((await trialRun(session, inputs[times.length % inputs.length] ?? [])).computeMs);
+    }
+    if (times.length >= LEAST_RUNS) quietest = Math.min(quietest, percentileOf(times));
+    if (times.length < WINDOW_RUNS) break;
   }
+  return quietest;
 }
 
-function trialRows(input: TensorSpec, golden: readonly GoldenSample[]): [Tensor, Tensor] {
-  const rows = golden
-    .flatMap((sample) => sample.inputs.map(fromTensorValue))
-    .filter((tensor) => tensor.shape[0] === 1)
-    .slice(0, 2);
-  const [first = syntheticTensor(input, 0), second = syntheticTensor(input, 1)] = rows;
-  return [first, second];
-}
-
-function sameTensor(alone: Tensor, together: Tensor | undefined, twoRows: boolean, tolerance: number): boolean {
-  if (together === undefined || !twoRows || `${alone.shape}` !== `${together.shape}`) return false;
-  return Array.from<string | number | bigint>(alone.data).every((value, i) =>
-    elementsAgree(value, together.data[i], tolerance),
-  );
-}
-
-/** An input for trials: dynamic axes are 1, elements `seed` times 0 or 1 in turn. */
-function syntheticTensor(spec: TensorSpec, seed: number): Tensor {
-  const shape = spec.shape.map((axis) => (axis === -1 ? 1 : axis));
-  const numbers = Array.from({ length: elementCount(shape) }, (_, i) => ((i + 1) % 2) * seed);
-  return { name: spec.name, datatype: spec.datatype, shape, data: syntheticData(spec, numbers) };
-}
-
-function syntheticData(spec: TensorSpec, numbers: readonly number[]): TensorData {
-  if (spec.datatype === 'BYTES') return numbers.map(String);
-  if (spec.datatype === 'BOOL') return Uint8Array.from(numbers);
-  const codec = codecOf(spec.datatype);
-  if (codec === undefined) throw new Error(`datatype ${spec.datatype} cannot be run`);
-  return codec.parse(numbers, spec.name);
+function percentileOf(times: number[]): number {
+  times.sort((a, b) => a - b);
+  return times[Math.ceil(times.length * PERCENTILE) - 1] ?? Number.POSITIVE_INFINITY;
 }
