@@ -10,7 +10,7 @@ export interface RawAnswer {
 
 /** A connection on which a test writes what no HTTP client would. */
 export interface RawSocket {
-  write(text: string): void;
+  write(bytes: string | Buffer): void;
   /** Resolves when what was written has left, as a packet of its own. */
   flushed(): Promise<void>;
   /** The next answer. Rejects when the server closes the connection before it is complete. */
@@ -65,8 +65,8 @@ class TestSocket implements RawSocket {
     });
   }
 
-  write(text: string): void {
-    this.#socket.write(text);
+  write(bytes: string | Buffer): void {
+    this.#socket.write(bytes);
   }
 
   async flushed(): Promise<void> {

@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CacheEntry, EdgeCache } from '../cache/types';
-import { FieldNames } from '../raw-fields';
+import { fieldLines } from '../http/wire/field-lines';
+import type { RequestHead } from '../http/wire/request-head';
+import type { WireReply, WireRequest } from '../http/wire/types';
 import { flatFields, withOwnStatus } from './answer';
 import type { Directives } from './cache-control';
 import { hitStatus } from './cache-status';
@@ -9,14 +10,12 @@ import { judge } from './reuse';
 import { ageOf, decodeStored, type ResponseHead } from './stored-response';
 import { variantOf } from './vary';
 
-/** Bodies up to this are kept as text too, bytes: Node sends text and head in one piece. */
+/** Bodies up to this are kept as text too, bytes: head and body then leave in one piece. */
 const MAX_TEXT_BYTES = 32 * 1024;
 
 /** Request fields that an answer would have to heed beyond what is done here. */
-const HEEDED_FIELDS = new FieldNames([
+const HEEDED_FIELDS: readonly string[] = [
   'content-length',
-  'transfer-encoding',
-  'expect',
   'range',
   'if-none-match',
   'if-modified-since',
@@ -24,26 +23,28 @@ const HEEDED_FIELDS = new FieldNames([
   'if-unmodified-since',
   'cache-control',
   'pragma',
-]);
+];
+
+/** What a field line may carry without ending it. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 const NO_DIRECTIVES: Directives = new Map();
 
-/** A stored response as it goes out; the values of its first two fields change with its age. */
+/** A stored response as it goes out: only `Cache-Status` and `Age` change, with its age. */
 interface Written {
   readonly kind: 'response';
   readonly head: ResponseHead;
-  readonly fields: string[];
+  /** Status line and all fields that stay, each line ended by CRLF. */
+  readonly start: string;
   readonly body: Buffer | string;
   readonly bytes: number;
-  /** Age that `fields` says now, seconds. */
+  /** Age that `changing` says, seconds. */
   ageSeconds: number;
+  changing: string;
 }
 
 /** What an entry is to this class. */
 type Form = Written | { readonly kind: 'varies'; readonly names: readonly string[] } | { readonly kind: 'other' };
-
-const STATUS_AT = 1;
-const AGE_AT = 3;
 
 /** What was sent, for metrics. */
 export interface SentFromMemory {
@@ -56,6 +57,7 @@ export class MemoryAnswers {
   readonly #cache: EdgeCache;
   readonly #clock: () => number;
   readonly #forms = new WeakMap<CacheEntry, Form>();
+  readonly #plain = new WeakMap<RequestHead, boolean>();
 
   constructor(cache: EdgeCache, clock: () => number) {
     this.#cache = cache;
@@ -63,30 +65,40 @@ export class MemoryAnswers {
   }
 
   /** Answers the request, or leaves it untouched and tells so by `undefined`. */
-  answer(request: IncomingMessage, response: ServerResponse): SentFromMemory | undefined {
-    const { url = '' } = request;
-    if (request.method !== 'GET' || !url.startsWith('/') || HEEDED_FIELDS.isIn(request.rawHeaders)) return undefined;
-    const written = this.#find(request, keyOf(url));
+  answer(request: WireRequest, reply: WireReply): SentFromMemory | undefined {
+    if (request.method !== 'GET' || !this.#isPlain(request.head)) return undefined;
+    const written = this.#find(request, keyOf(request.target));
     if (!written) return undefined;
 
     const now = this.#clock();
-    const { head, fields, body, bytes } = written;
+    const { head, body, bytes } = written;
     if (judge(head, NO_DIRECTIVES, now) !== 'reuse') return undefined;
     this.#cache.recordHit('memory', false);
     const ageSeconds = Math.floor(ageOf(head, now));
     if (ageSeconds !== written.ageSeconds) {
       written.ageSeconds = ageSeconds;
-      fields[STATUS_AT] = withOwnStatus(head.headers, hitStatus(head, 'memory', now));
-      fields[AGE_AT] = String(ageSeconds);
+      const status = withOwnStatus(head.headers, hitStatus(head, 'memory', now));
+      written.changing = `cache-status: ${status}\r\nage: ${ageSeconds}\r\n`;
     }
-    response.writeHead(head.status, head.statusText, fields);
-    send(response, body);
+    reply.send(written.start + written.changing, body);
     return { status: head.status, bytes };
   }
 
-  #find(request: IncomingMessage, key: string): Written | undefined {
+  #isPlain(head: RequestHead): boolean {
+    let plain = this.#plain.get(head);
+    if (plain === undefined) {
+      plain = !HEEDED_FIELDS.some((name) => head.has(name));
+      this.#plain.set(head, plain);
+    }
+    return plain;
+  }
+
+  #find(request: WireRequest, key: string): Written | undefined {
     let form = this.#formUnder(key);
-    if (form?.kind === 'varies') form = this.#formUnder(`${key}\n${variantOf(form.names, request.headers)}`);
+    if (form?.kind === 'varies') {
+      const fields = request.head.fields();
+      form = fields && this.#formUnder(`${key}\n${variantOf(form.names, fields)}`);
+    }
     return form?.kind === 'response' ? form : undefined;
   }
 
@@ -109,20 +121,10 @@ function formOf(entry: CacheEntry): Form {
     return { kind: 'other' };
   }
   const { head, inlineBody } = item;
-  const fields = ['cache-status', '', 'age', '', ...flatFields(head), 'content-length', String(inlineBody.length)];
+  const fields = [...flatFields(head), 'content-length', String(inlineBody.length)];
+  // Node refuses to send such a response, and says so where the router answers.
+  if (![head.statusText, ...fields].every((text) => FIELD_VALUE.test(text))) return { kind: 'other' };
+  const start = `HTTP/1.1 ${head.status} ${head.statusText}\r\n${fieldLines(fields)}`;
   const body = inlineBody.length <= MAX_TEXT_BYTES ? inlineBody.toString('latin1') : inlineBody;
-  return { kind: 'response', head, fields, body, bytes: inlineBody.length, ageSeconds: -1 };
-}
-
-function send(response: ServerResponse, body: Buffer | string): void {
-  const { socket } = response;
-  if (socket === null || typeof body !== 'string') {
-    response.end(body);
-    return;
-  }
-  // Node joins head and body when the body is text; corked, they leave in one plain write.
-  socket.cork();
-  response.write(body, 'latin1');
-  socket.uncork();
-  response.end();
+  return { kind: 'response', head, start, body, bytes: inlineBody.length, ageSeconds: -1, changing: '' };
 }

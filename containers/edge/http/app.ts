@@ -2,13 +2,14 @@ import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstanc
 import { messageOf, ServiceError } from '../errors';
 import type { HttpContext } from './context';
 import { asServiceError, errorAnswer } from './error-answer';
-import { createHotPath, readQuery } from './hot-path';
+import { HotPath, readQuery } from './hot-path';
 import { createHttpServer, refuseUnreadable } from './http-server';
 import { HTTP_LIMITS, type HttpLimits } from './limits';
 import { registerOpenInferenceRoutes } from './open-inference-routes';
 import { registerOperationsRoutes } from './operations-routes';
 import { registerPassThrough } from './pass-through';
 import { registerPredictRoutes } from './predict-routes';
+import type { WireFront } from './wire/wire-front';
 
 /** Paths whose requests are probes, not traffic. */
 const PROBES: readonly string[] = ['/health', '/metrics'];
@@ -19,18 +20,23 @@ export function createApp(
   logger: FastifyBaseLogger,
   limits: HttpLimits = HTTP_LIMITS,
 ): FastifyInstance {
-  const hotPath = createHotPath(context, logger, limits.bodyBytes);
+  const hotPath = new HotPath(context, logger, limits.bodyBytes);
+  let front: WireFront | undefined;
   const app = fastify({
     loggerInstance: logger,
     // Metrics count every request; a log line for each would cost more than many predictions.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyBytes,
-    serverFactory: (router) => createHttpServer(router, hotPath, limits),
+    serverFactory: (router) => {
+      const created = createHttpServer(router, hotPath, limits);
+      front = created.front;
+      return created.server;
+    },
     clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, limits),
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 256, querystringParser: readQuery },
   });
-  app.addHook('preClose', async () => hotPath.stop());
+  app.addHook('preClose', async () => front?.stop());
   app.decorateRequest('cacheLevel', 'none');
   app.decorateRequest('sent', undefined);
   observeRequests(app, context);
@@ -38,8 +44,8 @@ export function createApp(
   app.register(async (scope) => {
     acceptJson(scope);
     registerPredictRoutes(scope, context);
-    registerOpenInferenceRoutes(scope, context);
   });
+  app.register(async (scope) => registerOpenInferenceRoutes(scope, context));
   registerOperationsRoutes(app, context);
   registerPassThrough(app, context.httpCache);
   return app;

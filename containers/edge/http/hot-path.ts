@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import { parse as parseQueryString } from 'node:querystring';
 import type { FastifyBaseLogger } from 'fastify';
 import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
@@ -12,9 +12,8 @@ import { asServiceError, errorAnswer } from './error-answer';
 import { type KnownRequest, KnownRequests, type WrittenAnswer } from './known-requests';
 import { JSON_TYPE, type Prediction, predictionBody, predictOne } from './predict-one';
 import { type PredictRequest, parsePredictBody, parsePredictQuery } from './predict-request';
-
-/** Larger bodies are the router's: reading them costs so much that its share is small. */
-const MAX_BODY_BYTES = 64 * 1024;
+import { dateLine, fieldLines } from './wire/field-lines';
+import type { WireHandler, WireReply, WireRequest } from './wire/types';
 
 /** Bound of each of the two tables of known requests. */
 const KNOWN_REQUESTS_BYTES = 32 * 1024 * 1024;
@@ -29,29 +28,22 @@ const BODY_TYPES: ReadonlySet<string | undefined> = new Set([
   'application/x-www-form-urlencoded',
 ]);
 
-/** Answers what it can answer completely. */
-export interface HotPath {
-  /** Takes the request, or leaves it untouched and tells so by `false`. */
-  takes(request: IncomingMessage, response: ServerResponse): boolean;
-  /** Takes nothing from now on; answers still due close their connections. */
-  stop(): void;
-}
-
 /** How `/predict` is asked by one method. */
 interface Method {
   readonly known: KnownRequests;
-  parse(raw: Buffer | string): PredictRequest;
+  /** Reads what `raw`, a character for every byte, asks for. */
+  parse(raw: string): PredictRequest;
   cacheControl(ttlSeconds: number, versionIsNamed: boolean): string;
 }
 
 /** One request in the hands of the hot path. */
 interface Exchange {
   readonly method: Method;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: WireRequest;
+  readonly reply: WireReply;
+  /** What tells the request from others: its body or its target. */
+  readonly raw: string;
   readonly liveVersion: string | undefined;
-  /** `performance.now()` at its arrival. */
-  readonly arrived: number;
 }
 
 /** Reads the query of a URL; the router uses this too, so that both read alike. */
@@ -60,28 +52,24 @@ export function readQuery(query: string): Record<string, unknown> {
 }
 
 /**
- * `POST` and `GET /predict` in front of the router, which costs more than a hit. Says what the routes say: a request
- * that was answered from memory before is known by its raw text, and answered again after only asking whether its model
- * still is the one and its entry still valid; any other is answered by the same functions as the routes use.
+ * `POST` and `GET /predict`, and what the HTTP cache holds in memory, in front of the router, which costs more than a
+ * hit. Says what the routes say: a prediction that was answered from memory before is known by its raw text, and
+ * answered again after only asking whether its model still is the one and its entry still valid; any other is answered
+ * by the same functions as the routes use.
  */
-export function createHotPath(context: HttpContext, logger: FastifyBaseLogger, bodyLimit: number): HotPath {
-  return new PredictionHotPath(context, logger, bodyLimit);
-}
-
-class PredictionHotPath implements HotPath {
+export class HotPath implements WireHandler {
   readonly #context: HttpContext;
   readonly #logger: FastifyBaseLogger;
   readonly #bodyLimit: number;
-  #stopped = false;
 
   readonly #get: Method = {
     known: new KnownRequests(KNOWN_REQUESTS_BYTES),
-    parse: (url) => parsePredictQuery(readQuery(String(url).slice('/predict?'.length))),
+    parse: (target) => parsePredictQuery(readQuery(target.slice('/predict?'.length))),
     cacheControl: predictionCacheControl,
   };
   readonly #post: Method = {
     known: new KnownRequests(KNOWN_REQUESTS_BYTES),
-    parse: (body) => parsePredictBody(parseJson(String(body))),
+    parse: (body) => parsePredictBody(parseJson(utf8(body))),
     cacheControl: () => 'no-store',
   };
 
@@ -91,54 +79,40 @@ class PredictionHotPath implements HotPath {
     this.#bodyLimit = bodyLimit;
   }
 
-  stop(): void {
-    this.#stopped = true;
+  takes(request: WireRequest, reply: WireReply): boolean {
+    const { method, target, head, body } = request;
+    // What a field in several lines means, and what is wrong without a Host, the router's side knows.
+    if (head.repeats || !head.has('host')) return false;
+    if (method === 'POST' && target === '/predict') return this.#takesPost(request, reply);
+    if (method !== 'GET' || body !== '') return false;
+    if (!target.startsWith('/predict?')) return this.#takesStored(request, reply);
+    const liveVersion = head.value(LIVE_VERSION_HEADER);
+    this.#answer({ method: this.#get, request, reply, raw: target, liveVersion });
+    return true;
   }
 
-  takes(request: IncomingMessage, response: ServerResponse): boolean {
-    if (this.#stopped) return false;
-    const { method, url = '' } = request;
-    if (method === 'POST' && url === '/predict') return this.#takesPost(request, response);
-    if (method === 'GET' && url.startsWith('/predict?')) return this.#takesGet(request, response, url);
-    return this.#takesStored(request, response);
-  }
-
-  #takesStored(request: IncomingMessage, response: ServerResponse): boolean {
-    const arrived = performance.now();
-    const sent = this.#context.httpCache?.memory.answer(request, response);
+  #takesStored(request: WireRequest, reply: WireReply): boolean {
+    const sent = this.#context.httpCache?.memory.answer(request, reply);
     if (sent === undefined) return false;
-    this.#context.metrics.observe({ ...sent, level: 'memory', seconds: (performance.now() - arrived) / 1000 });
+    const seconds = (performance.now() - request.arrived) / 1000;
+    this.#context.metrics.observe({ status: sent.status, bytes: sent.bytes, level: 'memory', seconds });
     return true;
   }
 
-  #takesPost(request: IncomingMessage, response: ServerResponse): boolean {
-    const { headers } = request;
-    const length = Number(headers['content-length']);
-    if (!(length > 0 && length <= MAX_BODY_BYTES) || !BODY_TYPES.has(headers['content-type'])) return false;
-    if (headers.expect !== undefined) return false;
-    const exchange = exchangeOf(this.#post, request, response);
-    if (exchange === undefined) return false;
-    readBody(request, (body) => this.#answer(exchange, body.toString('latin1'), body));
+  #takesPost(request: WireRequest, reply: WireReply): boolean {
+    const { head, body } = request;
+    if (body === '' || body.length > this.#bodyLimit || !BODY_TYPES.has(head.value('content-type'))) return false;
+    this.#answer({ method: this.#post, request, reply, raw: body, liveVersion: head.value(LIVE_VERSION_HEADER) });
     return true;
   }
 
-  #takesGet(request: IncomingMessage, response: ServerResponse, url: string): boolean {
-    const { headers } = request;
-    if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return false;
-    const exchange = exchangeOf(this.#get, request, response);
-    if (exchange === undefined) return false;
-    this.#answer(exchange, url, url);
-    return true;
-  }
-
-  #answer(exchange: Exchange, raw: string, text: Buffer | string): void {
-    const known = exchange.method.known.find(raw);
+  #answer(exchange: Exchange): void {
+    const known = exchange.method.known.find(exchange.raw);
     if (known !== undefined && this.#answersKnown(exchange, known)) return;
-    this.#compute(exchange, raw, text).catch((error: unknown) => this.#fail(exchange, error));
+    this.#compute(exchange).catch((error: unknown) => this.#fail(exchange, error));
   }
 
-  #answersKnown(exchange: Exchange, known: KnownRequest): boolean {
-    const { method, liveVersion, arrived } = exchange;
+  #answersKnown({ method, request, reply, liveVersion }: Exchange, known: KnownRequest): boolean {
     if (known.generation !== this.#context.repository.generation() || known.liveVersion !== liveVersion) return false;
     const asked = performance.now();
     const entry = this.#context.predictor.peek(known.key);
@@ -152,98 +126,63 @@ class PredictionHotPath implements HotPath {
     const ttlSeconds = ttlSecondsOf(entry);
     if (ttlSeconds !== answer.ttlSeconds) {
       answer.ttlSeconds = ttlSeconds;
-      answer.headers[1] = memoryHitStatus(ttlSeconds);
-      answer.headers[3] = method.cacheControl(ttlSeconds, known.versionIsNamed);
+      answer.changing = fieldLines([
+        'cache-status',
+        memoryHitStatus(ttlSeconds),
+        'cache-control',
+        method.cacheControl(ttlSeconds, known.versionIsNamed),
+      ]);
     }
-    answer.headers[5] = memoryTiming(found - asked);
-    this.#send(exchange.response, 200, answer.headers, answer);
-    const seconds = (performance.now() - arrived) / 1000;
-    this.#context.metrics.observe({ status: 200, level: 'memory', seconds, bytes: answer.bytes });
+    reply.send(
+      `${OK}${answer.changing}server-timing: ${memoryTiming(found - asked)}\r\n${answer.fields}${dateLine()}`,
+      answer.body,
+    );
+    const seconds = (performance.now() - request.arrived) / 1000;
+    this.#context.metrics.observe({ status: 200, level: 'memory', seconds, bytes: answer.body.length });
     return true;
   }
 
-  async #compute(exchange: Exchange, raw: string, text: Buffer | string): Promise<void> {
-    const { method, liveVersion, response, arrived } = exchange;
+  async #compute(exchange: Exchange): Promise<void> {
+    const { method, request, reply, liveVersion } = exchange;
     const generation = this.#context.repository.generation();
-    const prediction = await predictOne(this.#context, method.parse(text), liveVersion);
+    const prediction = await predictOne(this.#context, method.parse(exchange.raw), liveVersion);
     const { answer, versionIsNamed } = prediction;
-    const body = written(prediction.text);
-    const headers = flat(answerHeaders(answer, method.cacheControl(answer.ttlSeconds, versionIsNamed)));
-    headers.push(...contentHeaders(body.bytes));
-    this.#send(response, 200, headers, body);
-    const seconds = (performance.now() - arrived) / 1000;
-    this.#context.metrics.observe({ status: 200, level: answer.tier, seconds, bytes: body.bytes });
-    if (answer.tier === 'memory' && !answer.stale) this.#remember(exchange, raw, prediction, generation);
+    const body = latin1(prediction.text);
+    const headers = answerHeaders(answer, method.cacheControl(answer.ttlSeconds, versionIsNamed));
+    reply.send(OK + fieldLines(flat(headers)) + contentLines(body) + dateLine(), body);
+    const seconds = (performance.now() - request.arrived) / 1000;
+    this.#context.metrics.observe({ status: 200, level: answer.tier, seconds, bytes: body.length });
+    if (answer.tier === 'memory' && !answer.stale) this.#remember(exchange, prediction, generation);
   }
 
   /** Only what was asked for twice: a request that never comes again would take the place of one that does. */
-  #remember({ method, liveVersion }: Exchange, raw: string, prediction: Prediction, generation: number): void {
+  #remember({ method, raw, liveVersion }: Exchange, prediction: Prediction, generation: number): void {
     const { model, row, versionIsNamed } = prediction;
     const key = this.#context.predictor.keyOf(model, [row]);
     const entry = this.#context.predictor.peek(key);
     if (entry === undefined) return;
     const answer = writeAnswer(this.#context.region, model, entry);
-    method.known.remember(raw, { liveVersion, generation, model, versionIsNamed, key, entry, answer });
+    // A part of a longer text would keep all of it in memory.
+    const own = Buffer.from(raw, 'latin1').toString('latin1');
+    method.known.remember(own, { liveVersion, generation, model, versionIsNamed, key, entry, answer });
   }
 
-  #fail({ request, response, arrived }: Exchange, thrown: unknown): void {
-    const url = request.url ?? '';
-    if (response.headersSent) {
-      this.#logger.error({ err: thrown, url }, 'failed after the answer');
-      return;
-    }
+  #fail({ request, reply }: Exchange, thrown: unknown): void {
+    const url = request.target;
     const error = asServiceError(thrown, this.#bodyLimit);
     if (error.status >= 500) this.#logger.error({ err: thrown, url }, error.message);
-    const answer = errorAnswer(error, url);
-    const body = written(answer.body);
-    this.#send(response, answer.status, flat({ ...answer.headers, 'content-length': String(body.bytes) }), body);
-    const seconds = (performance.now() - arrived) / 1000;
-    this.#context.metrics.observe({ status: answer.status, level: 'none', seconds, bytes: body.bytes });
-  }
-
-  #send(response: ServerResponse, status: number, headers: string[], body: WrittenBody): void {
-    if (this.#stopped) response.shouldKeepAlive = false;
-    response.writeHead(status, headers);
-    const { socket } = response;
-    if (socket === null || !body.isAscii) {
-      response.end(body.text);
-      return;
-    }
-    // Node joins head and body when the body is text, and Latin-1 is the quickest to write. `end(text)` would follow it
-    // by an empty write in the same `writev`; corked here, there is one plain write.
-    socket.cork();
-    response.write(body.text, 'latin1');
-    socket.uncork();
-    response.end();
+    const { status, headers, body: text } = errorAnswer(error, url);
+    const { connection, ...others } = headers;
+    const body = latin1(text);
+    const fields = [...flat(others), 'content-length', String(body.length)];
+    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fieldLines(fields)}${dateLine()}`;
+    reply.send(head, body, connection === 'close');
+    const seconds = (performance.now() - request.arrived) / 1000;
+    this.#context.metrics.observe({ status, level: 'none', seconds, bytes: body.length });
   }
 }
 
-type WrittenBody = Pick<WrittenAnswer, 'text' | 'bytes' | 'isAscii'>;
-
-/** `undefined` where a header is there that would have to be understood. */
-function exchangeOf(method: Method, request: IncomingMessage, response: ServerResponse): Exchange | undefined {
-  const liveVersion = request.headers[LIVE_VERSION_HEADER];
-  if (Array.isArray(liveVersion)) return undefined;
-  return { method, request, response, liveVersion, arrived: performance.now() };
-}
-
-/** Calls `done` with the body once all of it is there; never, when the client goes away before. */
-function readBody(request: IncomingMessage, done: (body: Buffer) => void): void {
-  let first: Buffer | undefined;
-  let parts: Buffer[] | undefined;
-  request.on('data', (chunk: Buffer) => {
-    if (first === undefined) {
-      first = chunk;
-    } else {
-      parts ??= [first];
-      parts.push(chunk);
-    }
-  });
-  // Answering at the last piece already would make Node clean up behind a request that has not ended: it costs more.
-  request.on('end', () => {
-    if (first !== undefined) done(parts === undefined ? first : Buffer.concat(parts));
-  });
-}
+const OK = 'HTTP/1.1 200 OK\r\n';
 
 function parseJson(text: string): unknown {
   try {
@@ -253,12 +192,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Cache-Status, Cache-Control and Server-Timing, at 1, 3 and 5, are set anew for every answer. */
+/** `Cache-Status` and `Cache-Control` change with the age of the entry, `Server-Timing` with every answer. */
 function writeAnswer(region: string, model: LoadedModel, entry: CacheEntry): WrittenAnswer {
-  const body = written(predictionBody(region, model, entry.body, true));
-  const headers = ['cache-status', '', 'cache-control', '', 'server-timing', ''];
-  headers.push(CACHE_TAG_HEADER, entry.tags.join(','), ...contentHeaders(body.bytes));
-  return { ...body, headers, ttlSeconds: Number.NaN };
+  const body = latin1(predictionBody(region, model, entry.body, true));
+  const fields = fieldLines([CACHE_TAG_HEADER, entry.tags.join(',')]) + contentLines(body);
+  return { body, fields, changing: '', ttlSeconds: Number.NaN };
 }
 
 function ttlSecondsOf({ storedAt, ttlMs }: CacheEntry): number {
@@ -266,13 +204,20 @@ function ttlSecondsOf({ storedAt, ttlMs }: CacheEntry): number {
   return Math.max(0, Math.ceil((ttlMs - ageMs) / 1000));
 }
 
-function contentHeaders(bytes: number): [string, string, string, string] {
-  return ['content-type', JSON_TYPE, 'content-length', String(bytes)];
+function contentLines(body: string): string {
+  return `content-type: ${JSON_TYPE}\r\ncontent-length: ${body.length}\r\n`;
 }
 
-function written(text: string): WrittenBody {
-  const bytes = Buffer.byteLength(text);
-  return { text, bytes, isAscii: bytes === text.length };
+/** A character for every byte of the text in UTF-8: what it is to be written as. */
+function latin1(text: string): string {
+  return Buffer.byteLength(text) === text.length ? text : Buffer.from(text).toString('latin1');
+}
+
+const BEYOND_ASCII = /[\x80-\xff]/;
+
+/** The text that bytes, a character for every one, are in UTF-8. */
+function utf8(bytes: string): string {
+  return BEYOND_ASCII.test(bytes) ? Buffer.from(bytes, 'latin1').toString() : bytes;
 }
 
 function flat(headers: Readonly<Record<string, string>>): string[] {

@@ -3,8 +3,9 @@ import type { Socket } from 'node:net';
 import { ServiceError } from '../errors';
 import { FieldNames } from '../raw-fields';
 import { errorAnswer } from './error-answer';
-import type { HotPath } from './hot-path';
 import type { HttpLimits } from './limits';
+import type { WireHandler } from './wire/types';
+import { WireFront } from './wire/wire-front';
 
 const LAST_ANSWER = Symbol('last answer');
 
@@ -13,8 +14,14 @@ interface Connection extends Socket {
   [LAST_ANSWER]?: ServerResponse;
 }
 
-/** The HTTP server: refuses what is over a limit, gives the hot path its choice, and the router everything else. */
-export function createHttpServer(router: RequestListener, hotPath: HotPath, limits: HttpLimits): Server {
+/** An HTTP server with its front. */
+export interface HttpServer {
+  readonly server: Server;
+  readonly front: WireFront;
+}
+
+/** The HTTP server: gives the hot path its choice, refuses what is over a limit, and gives the router everything else. */
+export function createHttpServer(router: RequestListener, hotPath: WireHandler, limits: HttpLimits): HttpServer {
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -29,14 +36,13 @@ export function createHttpServer(router: RequestListener, hotPath: HotPath, limi
       (request.socket as Connection)[LAST_ANSWER] = response;
       const refusal = refusalOf(request, limits);
       if (refusal !== undefined) refuse(request, response, refusal);
-      else if (!hotPath.takes(request, response)) router(request, response);
+      else router(request, response);
     },
   );
-  server.setTimeout(limits.stalledTimeoutMs);
   server.maxConnections = limits.connections;
   // Node drops fields above its own bound without a word: one more shows that there were too many.
   server.maxHeadersCount = limits.headerFields + 1;
-  return server;
+  return { server, front: new WireFront(server, hotPath, limits) };
 }
 
 const HOST = new FieldNames(['host']);

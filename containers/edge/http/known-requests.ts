@@ -18,11 +18,12 @@ export interface KnownRequest {
 
 /** The parts of an answer from one entry that are the same until it is refilled or a second has passed. */
 export interface WrittenAnswer {
-  readonly text: string;
-  /** Header names and values in turn, as `writeHead` takes them. */
-  readonly headers: string[];
-  readonly bytes: number;
-  readonly isAscii: boolean;
+  /** A character for every byte. */
+  readonly body: string;
+  /** Field lines that stay. */
+  readonly fields: string;
+  /** Field lines that change with the age of the entry; `ttlSeconds` is what they say. */
+  changing: string;
   ttlSeconds: number;
 }
 
@@ -52,7 +53,7 @@ export class KnownRequests {
   }
 
   remember(raw: string, known: KnownRequest): void {
-    const bytes = OVERHEAD_BYTES + raw.length + known.answer.bytes + known.entry.body.length;
+    const bytes = OVERHEAD_BYTES + raw.length + known.answer.body.length + known.entry.body.length;
     if (bytes > this.#maxBytes / 8) return;
     if (this.#youngBytes + bytes > this.#maxBytes / 2) {
       this.#old = this.#young;

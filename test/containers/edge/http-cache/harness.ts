@@ -8,6 +8,9 @@ import { InvalidationIndex } from '../../../../containers/edge/cache/invalidatio
 import { createMemoryStore } from '../../../../containers/edge/cache/memory-store';
 import type { EdgeCache } from '../../../../containers/edge/cache/types';
 import { ServiceError } from '../../../../containers/edge/errors';
+import { HTTP_LIMITS } from '../../../../containers/edge/http/limits';
+import type { WireReply, WireRequest } from '../../../../containers/edge/http/wire/types';
+import { WireFront } from '../../../../containers/edge/http/wire/wire-front';
 import { HttpCache } from '../../../../containers/edge/http-cache/http-cache';
 import { OriginClient } from '../../../../containers/edge/http-cache/origin-client';
 import { RoutePolicies } from '../../../../lib/core/cache-policy';
@@ -80,18 +83,22 @@ export async function startCache(options: HarnessOptions = {}): Promise<CacheUnd
     clock,
   });
   let received = 0;
-  const server = await listening(
-    createServer((request, response) => {
-      received += 1;
-      if (httpCache.memory.answer(request, response)) return;
-      httpCache
-        .handle(request, response, () => undefined)
-        .catch((error: unknown) => {
-          const status = error instanceof ServiceError ? error.status : 500;
-          response.writeHead(status).end(String(error));
-        });
-    }),
-  );
+  const routed = createServer((request, response) => {
+    received += 1;
+    httpCache
+      .handle(request, response, () => undefined)
+      .catch((error: unknown) => {
+        const status = error instanceof ServiceError ? error.status : 500;
+        response.writeHead(status).end(String(error));
+      });
+  });
+  const takes = (wireRequest: WireRequest, reply: WireReply) => {
+    const taken = httpCache.memory.answer(wireRequest, reply) !== undefined;
+    if (taken) received += 1;
+    return taken;
+  };
+  new WireFront(routed, { takes }, HTTP_LIMITS);
+  const server = await listening(routed);
   const url = urlOf(server);
   const request = async (method: string, path: string, headers: Record<string, string> = {}): Promise<Reply> => {
     const response = await fetch(url + path, { method, headers, redirect: 'manual' });
