@@ -44,8 +44,15 @@ async function createSession(model: Uint8Array | string): Promise<InferenceSessi
   try {
     return await InferenceSession.create(model as Uint8Array, SESSION_OPTIONS);
   } catch (error) {
-    throw new RefusedModel(`ONNX Runtime cannot load the file: ${messageOf(error)}`, { cause: error });
+    throw new RefusedModel(`ONNX Runtime cannot load the file: ${withoutPlaceInSource(messageOf(error))}`, {
+      cause: error,
+    });
   }
+}
+
+/** ONNX Runtime puts file, line and function of its own source before some messages. */
+function withoutPlaceInSource(message: string): string {
+  return message.replace(/^\S+\.(?:cc|h):\d+ .*?\)(?: const)? (?=\S)/s, '').trim();
 }
 
 function wrapSession(session: InferenceSession): OnnxModel {
