@@ -62,3 +62,26 @@ export async function writeModel(
   await writeFile(join(directory, 'model.onnx'), onnx);
   if (manifest !== undefined) await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest));
 }
+
+/**
+ * A real ONNX model whose run takes time in proportion to `multiplications` and the third power of its input's size: the
+ * square matrix `x` multiplied with itself that often.
+ */
+export function powerModel(multiplications: number): Buffer {
+  const name = (i: number) => (i === 0 ? 'x' : i === multiplications ? 'power' : `power${i}`);
+  return Buffer.from(
+    encodeOnnx({
+      name: 'power',
+      description: 'power of a square matrix',
+      version: 1,
+      inputs: [{ name: 'x', dims: ['n', 'n'] }],
+      outputs: [{ name: 'power', dims: ['n', 'n'] }],
+      initializers: [],
+      nodes: Array.from({ length: multiplications }, (_, i) => ({
+        operator: 'MatMul',
+        inputs: [name(i), 'x'],
+        output: name(i + 1),
+      })),
+    }),
+  );
+}

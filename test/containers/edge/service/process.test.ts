@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { symlink } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { bundleEdgeProgram, EDGE_PROGRAMS } from '../../../../lib/constructs/edge-programs';
 import { temporaryDirectory } from '../../../support/edge-service';
-import { tinyModel, writeModel } from '../../../support/tiny-models';
+import { descendantsOf, type RunningProcess, stillRunning } from '../../../support/processes';
+import { powerModel, tinyModel, writeModel } from '../../../support/tiny-models';
 
 const PROJECT = resolve(__dirname, '../../../..');
 let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -16,18 +18,10 @@ beforeAll(async () => {
   folder = await temporaryDirectory();
   server = join(folder.path, 'server.js');
   await writeModel(join(folder.path, 'models'), 'tiny', '1', tinyModel(2));
+  await writeModel(join(folder.path, 'worked'), 'power', '1', powerModel(300));
   // The image has ONNX Runtime beside the bundle.
   await symlink(join(PROJECT, 'node_modules'), join(folder.path, 'node_modules'));
-  await build({
-    entryPoints: [join(PROJECT, 'containers/edge/main.ts')],
-    outfile: server,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    external: ['onnxruntime-node'],
-    logLevel: 'silent',
-  });
+  for (const program of EDGE_PROGRAMS) await writeFile(join(folder.path, `${program}.js`), bundleEdgeProgram(program));
 });
 afterAll(() => folder.remove());
 
@@ -67,6 +61,19 @@ async function listening(edge: Edge): Promise<string> {
   throw new Error(`the service ended without listening: ${edge.errors()}`);
 }
 
+function matrixRequest(size: number): string {
+  const data = new Array<number>(size * size).fill(0);
+  return JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [size, size], data }] });
+}
+
+/** Waits until one of the processes has used 0.3 s of CPU more than now (clock ticks of proc(5) are 10 ms). */
+async function untilBusy(processes: readonly RunningProcess[]): Promise<void> {
+  const ticks = () => processes.map(({ pid }) => Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[13]));
+  const before = ticks();
+  while (!ticks().some((now, i) => now > (before[i] ?? 0) + 30))
+    await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 describe('the bundle that the image runs', () => {
   it('serves, drains on SIGTERM while a request is under way, and ends with 0', async () => {
     let answer: () => void = () => undefined;
@@ -93,6 +100,42 @@ describe('the bundle that the image runs', () => {
     answer();
     expect(await (await slow).text()).toBe('late');
     expect(await ended).toEqual([0, null]);
+  });
+
+  describe('with a model that runs in worker processes', () => {
+    /** A service with its workers, one of which has begun to run a matrix of this size. */
+    async function startBusy(size: number): Promise<{
+      edge: Edge;
+      url: string;
+      workers: RunningProcess[];
+      run: Promise<Response>;
+    }> {
+      const edge = startBundle({ MODELS_DIR: join(folder.path, 'worked'), PORT: '0', MODEL_WORKERS: '2' });
+      const url = await listening(edge);
+      const workers = await descendantsOf(edge.process.pid ?? 0);
+      expect(workers.length).toBeGreaterThanOrEqual(2);
+      const run = fetch(`${url}/v2/models/power/infer`, { method: 'POST', body: matrixRequest(size) });
+      await untilBusy(workers);
+      return { edge, url, workers, run };
+    }
+
+    it('leaves no worker behind when it is killed', async () => {
+      const { edge, workers, run } = await startBusy(1_000);
+      edge.process.kill('SIGKILL');
+      await expect(run).rejects.toThrow();
+      expect(await stillRunning(workers)).toEqual([]);
+    });
+
+    it('answers other requests meanwhile, and the run when Ctrl-C reaches all processes', async () => {
+      const { edge, url, workers, run } = await startBusy(500);
+      expect((await fetch(`${url}/health`)).status).toBe(200);
+      const ended = once(edge.process, 'exit');
+      for (const { pid } of workers) process.kill(pid, 'SIGINT');
+      edge.process.kill('SIGINT');
+      expect(await (await run).json()).toMatchObject({ outputs: [{ name: 'power', shape: [500, 500] }] });
+      expect(await ended).toEqual([0, null]);
+      expect(await stillRunning(workers)).toEqual([]);
+    }, 120_000);
   });
 
   it.each([
