@@ -1,5 +1,5 @@
 /**
- * What goes on in the background while latency is measured: every 100 ms a 5 MB object that the proxy has not seen, and
+ * What goes on in the background while latency is measured: every second a 5 MB object that the proxy has not seen, and
  * a hundred tag invalidations a second in the region's control log. `node disturbance.cjs PORT [REDIS_URL]`, until SIGTERM.
  */
 import { randomUUID } from 'node:crypto';
@@ -7,7 +7,7 @@ import { createClient } from 'redis';
 import { request } from 'undici';
 import { appendMessage } from '../../lambda/invalidation/append';
 
-const FILL_EVERY_MS = 100;
+const FILL_EVERY_MS = 1_000;
 const INVALIDATE_EVERY_MS = 10;
 const MAX_FILLS_AT_ONCE = 4;
 
