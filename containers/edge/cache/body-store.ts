@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Logger } from '../control/types';
 import { claimDirectory } from './directory-claim';
+import type { DiskHealthOptions } from './disk-health';
 import { FileBodyStore } from './file-body-store';
 import type { StoreUsage } from './types';
 
@@ -17,7 +18,10 @@ export interface BodyStore {
    * than the store may hold. With `expectedBytes` room is made at once, without it as the body grows.
    */
   create(expectedBytes?: number): Promise<BodyWriter>;
-  /** Opens a finished body; undefined when it is not here any more. `id` is what commit gave. */
+  /**
+   * Opens a finished body; undefined when it is not here any more. `id` is what commit gave. Rejects when the disk does
+   * not answer in time, and at once while it is left alone for that.
+   */
   open(id: string): Promise<StoredBody | undefined>;
   /**
    * Says that one user needs the body no more: it is the next to be evicted. Others may have stored the same content,
@@ -25,7 +29,7 @@ export interface BodyStore {
    */
   delete(id: string): Promise<void>;
   usage(): StoreUsage;
-  /** False while the disk refuses writes; finished bodies can still be read. */
+  /** False while the disk refuses writes, finished bodies can still be read then, or does not answer. */
   healthy(): boolean;
   /** Gives up bodies that are still growing. Finished bodies that are open can be read to their end. */
   close(): Promise<void>;
@@ -58,10 +62,7 @@ export interface StoredBody {
 }
 
 /** Deviations for tests. */
-export interface BodyStoreOptions {
-  /** Monotonic clock in ms, by which a disk that refused is tried again. */
-  readonly now?: (() => number) | undefined;
-}
+export type BodyStoreOptions = DiskHealthOptions;
 
 /**
  * Opens a body store in a directory of its own. Does not wait for the bodies of the process before to be counted: they

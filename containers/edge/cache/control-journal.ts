@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlMessage, InvalidateMessage } from '../../../lib/core/control-message';
 import type { Checkpoint, Logger, MessageKeeper } from '../control/types';
 import type { InvalidationIndex } from './invalidation-index';
@@ -8,13 +9,15 @@ import { encodeLine, type JournalLine, readLines } from './journal-lines';
 /** The journal is rewritten as one snapshot when it has grown by this much since the last. */
 const COMPACT_AFTER_BYTES = 4 * 1024 * 1024;
 const RETRY_MS = 5_000;
+/** A disk that takes longer for one write does not answer, ms. */
+const DEADLINE_MS = 5_000;
+/** Lines beyond this, behind a disk that does not answer, become part of a snapshot to come. */
+const MAX_QUEUED = 10_000;
 /** Begins the name of the log that a service without Redis keeps for itself. */
 export const OWN_LOG = 'own:';
 
 /** How a journal is opened. */
 export interface ControlJournalOptions {
-  /** False for an index that is in use already: it keeps what it knows, and the file is written from that. */
-  readonly restoreIndex?: boolean;
   /** Pause before a disk that refused is tried again, ms. */
   readonly retryMs?: number | undefined;
 }
@@ -27,10 +30,10 @@ export async function openControlJournal(
   directory: string,
   index: InvalidationIndex,
   log: Logger,
-  { restoreIndex = true, retryMs }: ControlJournalOptions = {},
+  { retryMs }: ControlJournalOptions = {},
 ): Promise<ControlJournal> {
   const journal = new ControlJournal(directory, index, log, retryMs);
-  await journal.open(restoreIndex);
+  await journal.open(() => true);
   return journal;
 }
 
@@ -54,6 +57,9 @@ export class ControlJournal implements MessageKeeper {
   #queue: string[] = [];
   #rewriteWanted = false;
   #writing: Promise<void> = Promise.resolve();
+  #isScheduled = false;
+  /** When the write that is under way began, by `performance.now()`. */
+  #busySince: number | undefined;
   #refused = false;
   #retry: NodeJS.Timeout | undefined;
 
@@ -70,21 +76,23 @@ export class ControlJournal implements MessageKeeper {
     return this.#restored;
   }
 
-  /** False while nothing is written: before the journal is opened, and while the disk refuses. */
+  /** False while nothing is written: before the journal is opened, while the disk refuses, or does not answer. */
   healthy(): boolean {
-    return this.#file !== undefined && !this.#refused;
+    const isHanging = this.#busySince !== undefined && performance.now() - this.#busySince > DEADLINE_MS;
+    return this.#file !== undefined && !this.#refused && !isHanging;
   }
 
   /**
-   * Takes over the file, once its directory is this process's alone. Resolves with the messages in it that may not
-   * stand in the control log yet. Never rejects.
+   * Takes over the file, once its directory is this process's alone. An index that is in use by the time the file has
+   * been read is not restored: it keeps what it knows, and the file is written from that. Resolves with the messages in
+   * the file that may not stand in the control log yet. Never rejects.
    */
-  async open(restoreIndex: boolean): Promise<readonly InvalidateMessage[]> {
+  async open(isIndexUnused: () => boolean): Promise<readonly InvalidateMessage[]> {
     const lines = await readLines(this.#path, this.#log).catch((error: unknown) => {
       this.#log.error({ err: error, path: this.#path }, 'control journal cannot be read; starting over');
       return [];
     });
-    if (restoreIndex) this.#restored = restoreFrom(lines, this.#index);
+    if (isIndexUnused()) this.#restored = restoreFrom(lines, this.#index);
     this.#messageId = this.#restored?.messageId;
     const inherited = unsentOf(lines).filter(({ id }) => !this.#unsent.has(id));
     for (const message of inherited) this.#unsent.set(message.id, message);
@@ -116,11 +124,20 @@ export class ControlJournal implements MessageKeeper {
   rewrite(): void {
     this.#messageId = undefined;
     this.#rewriteWanted = true;
-    if (this.#file) void this.#inTurn(() => this.#write());
+    if (this.#file) this.#schedule();
   }
 
-  /** Resolves when everything handed in so far is with the operating system, or has been refused by it. */
+  /** Resolves when everything handed in so far is with the operating system, or has been refused by it, or hangs. */
   async close(): Promise<void> {
+    const enough = new AbortController();
+    await Promise.race([
+      this.#finish(),
+      sleep(DEADLINE_MS, undefined, { signal: enough.signal }).catch(() => undefined),
+    ]);
+    enough.abort();
+  }
+
+  async #finish(): Promise<void> {
     clearTimeout(this.#retry);
     if (this.#refused) await this.#inTurn(() => this.#startOver());
     clearTimeout(this.#retry);
@@ -132,13 +149,33 @@ export class ControlJournal implements MessageKeeper {
   #append(line: JournalLine): void {
     // Otherwise the snapshot that comes first says it.
     if (!this.#file) return;
-    this.#queue.push(encodeLine(line));
-    void this.#inTurn(() => this.#write());
+    if (this.#queue.length >= MAX_QUEUED) this.#rewriteWanted = true;
+    if (this.#rewriteWanted) this.#queue = [];
+    else this.#queue.push(encodeLine(line));
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    void this.#inTurn(() => {
+      this.#isScheduled = false;
+      return this.#write();
+    });
   }
 
   /** One write after the other; one that the disk refuses is followed by a new start of the file. */
   #inTurn(write: () => Promise<void>): Promise<void> {
-    this.#writing = this.#writing.then(write).catch((error: unknown) => this.#refuse(error));
+    const turn = (): Promise<void> => {
+      this.#busySince = performance.now();
+      return write();
+    };
+    this.#writing = this.#writing
+      .then(turn)
+      .catch((error: unknown) => this.#refuse(error))
+      .finally(() => {
+        this.#busySince = undefined;
+      });
     return this.#writing;
   }
 

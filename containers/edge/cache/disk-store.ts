@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { Logger } from '../control/types';
 import { claimDirectory } from './directory-claim';
-import { DiskHealth, isDiskFull } from './disk-health';
+import { DiskHealth, type DiskHealthOptions, isDiskFull } from './disk-health';
 import { DiskIndex, entryOfRecord, type Location, locationOf, readableEntry } from './disk-index';
 import { encodeEntry } from './entry-codec';
 import {
@@ -18,11 +18,9 @@ import { SegmentLog } from './segment-log';
 import { type BoundedStore, type CacheEntry, retainedUntil, type StoreUsage } from './types';
 
 /** Deviations for tests. */
-export interface DiskStoreOptions {
+export interface DiskStoreOptions extends DiskHealthOptions {
   /** Wall-clock time, ms since 1970. */
   readonly clock?: () => number;
-  /** Monotonic clock in ms, by which a disk that refused is tried again. */
-  readonly now?: (() => number) | undefined;
 }
 
 /** Records that wait together are written together, up to about so much. */
@@ -76,16 +74,17 @@ export class DiskStore implements BoundedStore {
     release: () => Promise<void>,
     files: SegmentLog,
     log: Logger,
-    { clock = Date.now, now }: DiskStoreOptions,
+    { clock = Date.now, ...options }: DiskStoreOptions,
   ) {
     this.#releaseDirectory = release;
     this.#files = files;
     this.#log = log;
     this.#clock = clock;
-    this.#health = new DiskHealth(directory, log, now);
+    this.#health = new DiskHealth(directory, log, options);
     this.loaded = this.#load(files.segments());
   }
 
+  /** Rejects when the disk does not answer in time, and at once while it is left alone for that. */
   async get(key: string): Promise<CacheEntry | undefined> {
     const waiting = this.#pending.get(key);
     if (waiting) return waiting.entry;
@@ -94,7 +93,7 @@ export class DiskStore implements BoundedStore {
     location.wasRead = true;
     const bytes = Buffer.allocUnsafe(location.length);
     try {
-      await location.segment.file.read(bytes, 0, location.length, location.offset);
+      await this.#health.read(() => location.segment.file.read(bytes, 0, location.length, location.offset));
     } catch (error) {
       // The segment may have been deleted while it was read; then this is an ordinary miss.
       if (this.#index.get(key) !== location) return undefined;
@@ -137,9 +136,14 @@ export class DiskStore implements BoundedStore {
     });
   }
 
-  /** Writes out what is pending and closes the files. */
+  /** Writes out what is pending and closes the files, as far as the disk answers. */
   async close(): Promise<void> {
     this.#closed = true;
+    // What does not answer has been said in the log.
+    await this.#health.within(this.#finish()).catch(() => undefined);
+  }
+
+  async #finish(): Promise<void> {
     await Promise.all([this.#work, this.loaded]);
     await this.#files.close();
     await this.#releaseDirectory();
@@ -154,7 +158,7 @@ export class DiskStore implements BoundedStore {
     };
   }
 
-  /** False while the disk refuses writes; what it holds can still be read. */
+  /** False while the disk refuses writes, what it holds can still be read then, or does not answer. */
   healthy(): boolean {
     return this.#health.healthy();
   }
@@ -189,21 +193,28 @@ export class DiskStore implements BoundedStore {
     }
   }
 
-  async #writeGroup({ records, bytes }: PendingGroup): Promise<void> {
+  async #writeGroup(group: PendingGroup): Promise<void> {
+    const { records, bytes } = group;
     try {
-      await this.#writeRecords(records, bytes);
+      await this.#writeRecords(records, bytes, () => group.isGivenUp());
     } catch (error) {
       // Others may have filled the disk below this store's own bound.
       const oldest = this.#files.oldest();
       if (!isDiskFull(error) || !oldest) throw error;
       await this.#evict(oldest);
-      await this.#writeRecords(records, bytes);
+      await this.#writeRecords(records, bytes, () => group.isGivenUp());
     }
   }
 
-  async #writeRecords(group: readonly EntryRecord[], bytes: number): Promise<void> {
+  /** `isGivenUp`: the write came so late that others have been told of its failure, and may have gone on from there. */
+  async #writeRecords(
+    group: readonly EntryRecord[],
+    bytes: number,
+    isGivenUp: () => boolean = () => false,
+  ): Promise<void> {
     if (!this.#files.fits(bytes)) await this.#startSegment();
     const { segment, offsets } = await this.#files.append(group);
+    if (isGivenUp()) return;
     group.forEach(({ key, entry, payload }, i) => {
       const at = { segment, offset: offsets[i] ?? 0, length: recordBytes(payload) };
       if (entry) this.#index.place(key, locationOf(entry, at));

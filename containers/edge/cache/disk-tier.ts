@@ -17,6 +17,8 @@ export interface DiskTierConfig {
   readonly log: Logger;
   /** Pause before a disk that refused is tried again, ms. */
   readonly retryMs?: number | undefined;
+  /** How long to wait at the start for a disk that does not answer, ms. */
+  readonly startMs?: number | undefined;
 }
 
 interface OpenDisk {
@@ -44,14 +46,14 @@ export class DiskTier implements BoundedStore {
     return tier;
   }
 
-  private constructor({ directory, maxBytes, index, log, retryMs }: DiskTierConfig) {
+  private constructor({ directory, maxBytes, index, log, retryMs, startMs }: DiskTierConfig) {
     this.#directory = directory;
     this.journal = new ControlJournal(directory, index, log, retryMs);
     this.#opening = new RetriedOpening({
-      open: async (isFirst) => {
+      open: async (isAwaited) => {
         const store = await DiskStore.open(directory, maxBytes, log);
         // Before entries are written here: an earlier state of the log must not be found beside them.
-        this.#inherit(await this.journal.open(isFirst));
+        this.#inherit(await this.journal.open(isAwaited));
         const close = async () => {
           await this.journal.close();
           // Last, for it gives the directory free.
@@ -63,6 +65,7 @@ export class DiskTier implements BoundedStore {
       failure: 'disk cache cannot be used; going on without it',
       directory,
       retryMs,
+      startMs,
     });
   }
 

@@ -16,6 +16,17 @@ const PROBE = Buffer.alloc(64 * 1024);
 /** At least so much is given up at once when the disk is full below the store's own bound. */
 const MIN_RELIEF_BYTES = 1024 * 1024;
 
+interface OpenedFile {
+  readonly file: FileHandle;
+  /** `undefined` when the file is damaged. */
+  readonly layout: BodyLayout | undefined;
+}
+
+async function openFile(path: string, id: string): Promise<OpenedFile> {
+  const file = await open(path, 'r');
+  return { file, layout: await readLayout(file, id).catch(() => undefined) };
+}
+
 /** The body store over the files of one directory, which is this process's alone until `release` is called. */
 export class FileBodyStore implements BodyStore {
   readonly #directory: string;
@@ -42,13 +53,13 @@ export class FileBodyStore implements BodyStore {
     maxBytes: number,
     release: () => Promise<void>,
     log: Logger,
-    { now }: BodyStoreOptions,
+    options: BodyStoreOptions,
   ) {
     this.#directory = directory;
     this.#maxBytes = maxBytes;
     this.#releaseDirectory = release;
     this.#log = log;
-    this.#health = new DiskHealth(directory, log, now);
+    this.#health = new DiskHealth(directory, log, options);
     this.#counted = this.#countInherited().catch((error: unknown) =>
       log.error({ err: error, directory }, 'old bodies could not be counted; the disk may fill beyond its bound'),
     );
@@ -71,7 +82,10 @@ export class FileBodyStore implements BodyStore {
     const path = join(this.#directory, `${this.#runId}-${this.#nextTemporary++}.partial`);
     let file: FileHandle;
     try {
-      file = await this.#health.attempt(() => this.#startFile(path));
+      file = await this.#health.attempt(
+        () => this.#startFile(path),
+        (late) => void late.close().finally(() => this.#removeFile(path)),
+      );
     } catch (error) {
       giveBackRoom();
       throw error;
@@ -79,8 +93,10 @@ export class FileBodyStore implements BodyStore {
     const body: GrowingBody = new GrowingBody(file, {
       makeRoom,
       write: (bytes, write) => this.#health.observe(this.#writeWithRelief(bytes, write)),
+      read: (read) => this.#health.read(read),
       keep: async (id, bytes) => {
-        await this.#health.observe(rename(path, this.#pathOf(id)));
+        const isKept = () => void (this.#index.get(id) ?? this.#index.add(id, fileBytes(bytes)));
+        await this.#health.observe(rename(path, this.#pathOf(id)), isKept);
         this.#growing.delete(body);
         giveBackRoom();
         this.#forget(this.#index.get(id));
@@ -99,15 +115,18 @@ export class FileBodyStore implements BodyStore {
 
   async open(id: string): Promise<StoredBody | undefined> {
     if (!BODY_NAME.test(`${id}.body`)) throw new RangeError(`body id is ${id}; it must be 64 hexadecimal digits`);
-    let file: FileHandle;
+    let opened: OpenedFile;
     try {
-      file = await open(this.#pathOf(id), 'r');
+      opened = await this.#health.read(
+        () => openFile(this.#pathOf(id), id),
+        ({ file }) => void file.close(),
+      );
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       this.#forget(this.#index.get(id));
       return undefined;
     }
-    const layout = await readLayout(file, id).catch(() => undefined);
+    const { file, layout } = opened;
     if (!layout) {
       await file.close();
       await this.#dropCorrupt(id);
@@ -139,8 +158,12 @@ export class FileBodyStore implements BodyStore {
   async close(): Promise<void> {
     this.#closed = true;
     const reason = new Error('the body store is closing');
-    await Promise.all([this.#counted, ...[...this.#growing].map((body) => body.abort(reason))]);
-    await this.#releaseDirectory();
+    const finish = async (): Promise<void> => {
+      await Promise.all([this.#counted, ...[...this.#growing].map((body) => body.abort(reason))]);
+      await this.#releaseDirectory();
+    };
+    // What does not answer has been said in the log.
+    await this.#health.within(finish()).catch(() => undefined);
   }
 
   #pathOf(id: string): string {
@@ -211,9 +234,9 @@ export class FileBodyStore implements BodyStore {
   }
 
   async #removeFile(path: string): Promise<void> {
-    await rm(path, { force: true }).catch((error: unknown) =>
-      this.#log.warn({ err: error, path }, 'a file of the disk cache could not be removed'),
-    );
+    await this.#health
+      .within(rm(path, { force: true }))
+      .catch((error: unknown) => this.#log.warn({ err: error, path }, 'a file of the disk cache could not be removed'));
   }
 
   /** Its file has no name any more. */
@@ -247,7 +270,7 @@ export class FileBodyStore implements BodyStore {
         const next = async (): Promise<Buffer | undefined> => {
           if (position >= end) return undefined;
           const block = Math.floor(position / BLOCK_BYTES);
-          const bytes = await readBlock(shared.file, layout, block);
+          const bytes = await this.#health.read(() => readBlock(shared.file, layout, block));
           if (!bytes) {
             if (this.#index.get(known.id) === known) await this.#dropCorrupt(known.id);
             throw new Error(`body ${known.id} is damaged in block ${block}`);
@@ -258,12 +281,12 @@ export class FileBodyStore implements BodyStore {
           return chunk;
         };
         shared.retain();
-        return new PulledStream(next, () => void shared.release());
+        return new PulledStream(next, () => shared.release());
       },
       close: async () => {
         if (closed) return;
         closed = true;
-        await shared.release();
+        shared.release();
       },
     };
   }

@@ -14,6 +14,8 @@ export interface GrowingBodyHost {
   makeRoom(bytes: number): Promise<void>;
   /** Runs a write of the body's file, making room when the disk is full. */
   write(bytes: number, write: () => Promise<void>): Promise<void>;
+  /** Runs a read of the body's file. Rejects when the disk does not answer in time. */
+  read<T>(read: () => Promise<T>): Promise<T>;
   /** The file is whole: keep it under this id. */
   keep(id: string, bytes: number): Promise<void>;
   /** The file is not wanted. */
@@ -66,7 +68,7 @@ export class GrowingBody implements BodyWriter {
       this.#state = 'whole';
       this.#id = id;
       this.#wake();
-      await this.#shared.release();
+      this.#shared.release();
       return id;
     });
   }
@@ -86,7 +88,7 @@ export class GrowingBody implements BodyWriter {
         const length = Math.min(READ_BYTES, endExclusive - position, this.#bytes - position);
         if (length > 0) {
           const chunk = Buffer.allocUnsafe(length);
-          const { bytesRead } = await this.#shared.file.read(chunk, 0, length, position);
+          const { bytesRead } = await this.#host.read(() => this.#shared.file.read(chunk, 0, length, position));
           if (bytesRead === 0) throw new Error('the file of a body that is being written has been cut short');
           position += bytesRead;
           return chunk.subarray(0, bytesRead);
@@ -100,7 +102,7 @@ export class GrowingBody implements BodyWriter {
     this.#shared.retain();
     return new PulledStream(next, () => {
       ended = true;
-      void this.#shared.release();
+      this.#shared.release();
     });
   }
 
@@ -133,7 +135,7 @@ export class GrowingBody implements BodyWriter {
         this.#failure = error;
         this.#wake();
         await this.#host.discard();
-        await this.#shared.release();
+        this.#shared.release();
         throw error;
       }
     });

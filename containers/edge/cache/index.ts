@@ -22,6 +22,8 @@ export interface EdgeCacheConfig {
   readonly diskMaxBytes?: number | undefined;
   /** Pause before a disk that refused to be opened is tried again, ms; 5,000 by default. */
   readonly diskRetryMs?: number | undefined;
+  /** How long to wait at the start for a disk that does not answer, ms; 5,000 by default. */
+  readonly diskStartMs?: number | undefined;
   /** `redis://` or `rediss://` URL of the region's L1 and control log; without it there is neither. */
   readonly redisUrl?: string | undefined;
   readonly redisAccess?: RedisAccess | undefined;
@@ -98,9 +100,16 @@ export async function openEdgeCache(config: EdgeCacheConfig): Promise<OpenEdgeCa
 
 /** The disk tier, where there is to be one. */
 async function openDisk(config: EdgeCacheConfig, index: InvalidationIndex): Promise<DiskTier | undefined> {
-  const { diskDir, diskMaxBytes = DEFAULT_DISK_BYTES, diskRetryMs, log } = config;
+  const { diskDir, diskMaxBytes = DEFAULT_DISK_BYTES, diskRetryMs, diskStartMs, log } = config;
   if (diskDir === undefined) return undefined;
-  return DiskTier.open({ directory: diskDir, maxBytes: diskMaxBytes, index, log, retryMs: diskRetryMs });
+  return DiskTier.open({
+    directory: diskDir,
+    maxBytes: diskMaxBytes,
+    index,
+    log,
+    retryMs: diskRetryMs,
+    startMs: diskStartMs,
+  });
 }
 
 /**

@@ -58,14 +58,17 @@ export class PendingWrites {
       this.#bytes -= recordBytes(item.payload);
       if (this.#newest.get(item.key) === item) this.#newest.delete(item.key);
     };
+    let isGivenUp = false;
     return {
       records,
       bytes,
+      isGivenUp: () => isGivenUp,
       written() {
         records.forEach(leave);
         for (const item of records) item.resolve();
       },
       failed(error) {
+        isGivenUp = true;
         records.forEach(leave);
         for (const item of records) item.reject(error);
       },
@@ -77,6 +80,8 @@ export class PendingWrites {
 export interface PendingGroup {
   readonly records: readonly EntryRecord[];
   readonly bytes: number;
+  /** True once `failed` has been called. */
+  isGivenUp(): boolean;
   written(): void;
   failed(error: unknown): void;
 }

@@ -45,11 +45,12 @@ export class SharedFile {
     this.#users += 1;
   }
 
-  async release(): Promise<void> {
+  release(): void {
     this.#users -= 1;
     if (this.#users > 0) return;
     this.#onClose();
-    await this.file.close();
+    // Nobody waits: it comes behind operations that are under way, and a disk that hangs ends none.
+    this.file.close().catch(() => undefined);
   }
 }
 
