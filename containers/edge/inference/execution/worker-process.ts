@@ -12,12 +12,13 @@ import type { Failure, OpenRequest, Signature } from './worker-loop';
 /** A worker ended, or was ended, with a request under way. */
 export class WorkerDeath extends Error {
   constructor(
-    /** The signal's name, or `exit N`. */
+    /** The signal's name, `exit N`, or `not started`. */
     readonly how: string,
     /** Why the service killed it; `undefined` when it died by itself. */
     readonly killedBecause: string | undefined,
+    description = describeDeath(how),
   ) {
-    super(killedBecause ?? describeDeath(how));
+    super(killedBecause ?? description);
     this.name = 'WorkerDeath';
   }
 }
@@ -148,8 +149,8 @@ export class WorkerProcess {
 
   #watchEnd(): Promise<WorkerDeath> {
     return new Promise((resolve) => {
-      const end = (how: string) => {
-        this.#death ??= new WorkerDeath(how, this.#killedBecause);
+      const end = (how: string, description?: string) => {
+        this.#death ??= new WorkerDeath(how, this.#killedBecause, description);
         this.#socket?.destroy();
         this.#call?.reject(this.#death);
         this.#call = undefined;
@@ -158,7 +159,7 @@ export class WorkerProcess {
       // Not `exit`: what the worker answered before it died is still to be read then.
       this.#child.once('close', (code, signal) => end(signal ?? `exit ${code}`));
       this.#child.on('error', (error) => {
-        if (this.#child.pid === undefined) end(`not started: ${error.message}`);
+        if (this.#child.pid === undefined) end('not started', `its worker could not be started: ${error.message}`);
       });
     });
   }

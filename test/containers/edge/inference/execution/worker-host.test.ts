@@ -270,7 +270,7 @@ test('the kernel is told to take a worker first when memory runs out', async () 
 test('a worker that cannot be started refuses no model for good', async () => {
   const host = startHost(1, { command: { program: '/nowhere/node', args: [] } });
   const opened = host.open(tiny());
-  await expect(opened).rejects.toThrow('not started: spawn /nowhere/node ENOENT');
+  await expect(opened).rejects.toThrow('could not be started: spawn /nowhere/node ENOENT');
   await expect(opened).rejects.not.toThrow(RefusedModel);
 });
 
