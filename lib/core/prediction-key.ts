@@ -79,26 +79,28 @@ function canonicalBytes({ datatype, bytes }: KeyTensor): Uint8Array {
 
 /**
  * IEEE 754 bit patterns, told by the high word alone where that is enough: a sign bit over zeros is -0, an exponent of
- * ones over a fraction is NaN.
+ * ones over a fraction is NaN. Read a word at a time, low word first, as the processors do that Node runs on.
  */
 function canonicalFloats(bytes: Uint8Array, width: 4 | 8): Uint8Array {
   const exponent = width === 4 ? 0x7f800000 : 0x7ff00000;
   const quietNaN = width === 4 ? 0x7fc00000 : 0x7ff80000;
-  let view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const stride = width / 4;
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes);
+  let words = new Uint32Array(aligned.buffer, aligned.byteOffset, Math.floor(bytes.byteLength / width) * stride);
   let copy: Uint8Array | undefined;
-  for (let offset = 0; offset + width <= bytes.byteLength; offset += width) {
-    const high = view.getUint32(offset + width - 4, true);
-    const low = width === 8 ? view.getUint32(offset, true) : 0;
+  for (let at = stride - 1; at < words.length; at += stride) {
+    const high = words[at] ?? 0;
+    const low = stride === 2 ? (words[at - 1] ?? 0) : 0;
     const magnitude = high & 0x7fffffff;
     const isNegativeZero = high === 0x80000000 && low === 0;
     const isNotANumber = magnitude > exponent || (magnitude === exponent && low !== 0);
     if (!isNegativeZero && !isNotANumber) continue;
     if (!copy) {
       copy = Uint8Array.from(bytes);
-      view = new DataView(copy.buffer);
+      words = new Uint32Array(copy.buffer, 0, words.length);
     }
-    view.setUint32(offset + width - 4, isNotANumber ? quietNaN : 0, true);
-    if (width === 8) view.setUint32(offset, 0, true);
+    words[at] = isNotANumber ? quietNaN : 0;
+    if (stride === 2) words[at - 1] = 0;
   }
   return copy ?? bytes;
 }

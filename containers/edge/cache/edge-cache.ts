@@ -1,7 +1,7 @@
 import { answerOf, FROM_MEMORY, freshMemoryAnswer } from './answer';
 import { BanSweeper } from './ban-sweeper';
 import { variantKey } from './base-key';
-import { Flight, type Landed, type TierTiming } from './flight';
+import { type FillPlace, Flight, type Landed, type TierTiming } from './flight';
 import type { InvalidationIndex } from './invalidation-index';
 import type { MemoryStore } from './memory-store';
 import { type LeaseTiming, RegionLeases } from './region-leases';
@@ -102,7 +102,9 @@ class TieredCache implements EdgeCache {
     if (joined) return this.#join(joined, waiter);
     const flight = this.#start(key, slot?.entry);
     flight.await(waiter);
-    void this.#flyAlone(flight, fill, policy);
+    void (this.#isMemoryAll(flight, policy)
+      ? this.#fillOne(flight, fill, policy)
+      : this.#flyAlone(flight, fill, policy));
     return flight.landing.then((landed) => this.#answer(landed, flight.timings, false));
   }
 
@@ -260,9 +262,15 @@ class TieredCache implements EdgeCache {
     if (flights.length > 0) void this.#fly(flights, fill, policy);
   }
 
+  /** Whether nothing but memory can be asked before the origin. */
+  #isMemoryAll({ stale }: Flight, { tiers, oncePerRegion }: FillPolicy): boolean {
+    return stale === undefined && oncePerRegion !== true && this.#tiers.lasting(tiers).length === 0;
+  }
+
   /** As `#fly` for one flight, without the lists: most look-ups below memory end at the first tier. */
   async #flyAlone(flight: Flight, fill: FillOne, policy: FillPolicy): Promise<void> {
     await this.#searchLowerTiers(flight, policy);
+    if (!flight.settled && policy.oncePerRegion !== true) return this.#fillOne(flight, fill, policy);
     if (!flight.settled) return this.#fillMissing([flight], forOne(fill), policy);
     if (flight.stale) this.#refresh([flight.stale], forOne(fill), policy);
   }
@@ -329,11 +337,30 @@ class TieredCache implements EdgeCache {
     flight.land({ entry: this.#tiers.promote(found, 'l1', tiers), tier: 'l1', stored: true });
   }
 
+  /** Where a fill stands that begins now: an invalidation that comes while the origin answers stands past this. */
+  #placeNow(): FillPlace {
+    return { stamp: this.#index.position(), tagVersion: this.#index.tagVersion() };
+  }
+
+  /** As `#fill` for one flight. */
+  async #fillOne(flight: Flight, fill: FillOne, policy: FillPolicy): Promise<void> {
+    const asked = performance.now();
+    const filling = this.#placeNow();
+    flight.filling = filling;
+    this.#counters.missed(1);
+    try {
+      const filled = await fill(flight);
+      flight.timings.push({ tier: 'origin', ms: performance.now() - asked });
+      flight.land(this.#store(flight.key, filled, filling.stamp, policy));
+    } catch (error) {
+      this.#counters.fillFailed();
+      this.#landStale(flight, error);
+    }
+  }
+
   async #fill(missing: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {
     const asked = performance.now();
-    // Before the origin is asked: an invalidation that comes while it answers stands past this stamp.
-    const stamp = this.#index.position();
-    const filling = { stamp, tagVersion: this.#index.tagVersion() };
+    const filling = this.#placeNow();
     for (const flight of missing) flight.filling = filling;
     this.#counters.missed(missing.length);
     try {
@@ -351,7 +378,7 @@ class TieredCache implements EdgeCache {
           return;
         }
         flight.timings.push({ tier: 'origin', ms });
-        flight.land(this.#store(flight.key, answer, stamp, policy));
+        flight.land(this.#store(flight.key, answer, filling.stamp, policy));
       });
     } catch (error) {
       this.#counters.fillFailed();

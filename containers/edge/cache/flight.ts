@@ -52,13 +52,14 @@ export class Flight implements FillDemand {
     onSettled: (flight: Flight) => void,
   ) {
     this.#onSettled = onSettled;
-    if (refreshing) this.await(undefined);
     this.landing = new Promise((resolve, reject) => {
       this.#land = resolve;
       this.#crash = reject;
     });
+    if (!refreshing) return;
     // Whoever waits sees the rejection; a flight nobody waits for must not end the process.
     this.landing.catch(() => undefined);
+    this.await(undefined);
   }
 
   get settled(): boolean {

@@ -1,4 +1,4 @@
-import { predictionKey } from '../../../lib/core/prediction-key';
+import { type KeyTensor, predictionKey } from '../../../lib/core/prediction-key';
 import type { CacheAnswer, CacheEntry, EdgeCache, FillDemand, Filled, FillOutcome } from '../cache/types';
 import { demandOf } from './execution/demand';
 import { type RowOutcome, Scheduler } from './execution/scheduler';
@@ -185,20 +185,25 @@ function filled(model: LoadedModel, outputs: readonly Tensor[]): Filled {
 }
 
 function keyOf(model: LoadedModel, inputs: readonly Tensor[]): string {
-  // An input cannot have an empty name, so this adds to the key what produced the answer and how it is written:
-  // a folder's model may be replaced under its version, and L1 and the disk outlive a deployment.
-  const provenance = Buffer.from(`${PREDICTION_BODY_FORMAT} ${model.sha256}`);
-  return predictionKey({
-    model: model.name,
-    version: model.version,
-    inputs: [
-      { name: '', datatype: 'BYTES', shape: [], bytes: provenance },
-      ...inputs.map((input) => ({
-        name: input.name,
-        datatype: input.datatype,
-        shape: input.shape,
-        bytes: tensorBytes(input),
-      })),
-    ],
-  });
+  const hashed: KeyTensor[] = [provenanceOf(model)];
+  for (const input of inputs) {
+    hashed.push({ name: input.name, datatype: input.datatype, shape: input.shape, bytes: tensorBytes(input) });
+  }
+  return predictionKey({ model: model.name, version: model.version, inputs: hashed });
+}
+
+const provenances = new WeakMap<LoadedModel, KeyTensor>();
+
+/**
+ * What produced an answer and how it is written, as one more input, whose name no input can have: a folder's model may
+ * be replaced under its version, and L1 and the disk outlive a deployment.
+ */
+function provenanceOf(model: LoadedModel): KeyTensor {
+  let provenance = provenances.get(model);
+  if (provenance === undefined) {
+    const bytes = Buffer.from(`${PREDICTION_BODY_FORMAT} ${model.sha256}`);
+    provenance = { name: '', datatype: 'BYTES', shape: [], bytes };
+    provenances.set(model, provenance);
+  }
+  return provenance;
 }
