@@ -16,7 +16,7 @@ export function counter(registry: Registry, name: string, help: string, read: ()
   new Counter({
     name,
     help,
-    labelNames: ['status', 'cache_level', 'reason'],
+    labelNames: ['status', 'cache_level', 'reason', 'model', 'version'],
     registers: [registry],
     collect() {
       this.reset();
@@ -30,7 +30,7 @@ export function gauge(registry: Registry, name: string, help: string, read: () =
   new Gauge({
     name,
     help,
-    labelNames: ['cache_level'],
+    labelNames: ['cache_level', 'model', 'version'],
     registers: [registry],
     collect() {
       this.reset();

@@ -12,7 +12,9 @@ import { createSessionHost } from './inference/execution/session-host';
 import type { ExecutionHost } from './inference/execution/types';
 import { Predictor } from './inference/predictor';
 import { createMetrics, type Metrics } from './metrics';
+import { exportModelMetrics } from './model-metrics';
 import { createModelSupply } from './model-supply';
+import { exportWorkerMetrics } from './worker-metrics';
 
 /** Share of the disk tier's bytes that large bodies may fill; the rest is the log of entries. */
 const BODY_SHARE = 0.5;
@@ -73,6 +75,8 @@ export async function createEdgeService(
     invalidationLag: () => open?.controlLog.lag()?.messages,
     invalidationLagSeconds: () => open?.controlLog.lag()?.seconds,
   });
+  exportModelMetrics(metrics.registry, supply.repository);
+  exportWorkerMetrics(metrics.registry, () => host.counts());
   let draining = false;
   const app = createApp(
     {

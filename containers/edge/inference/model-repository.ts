@@ -170,6 +170,13 @@ export class ModelRepository {
       .sort(compareVersions);
   }
 
+  /** Every version in memory of the models that serve, by name and version. */
+  residentModels(): LoadedModel[] {
+    return this.#names.flatMap((name) =>
+      this.residentVersions(name).flatMap((version) => this.resident(name, version) ?? []),
+    );
+  }
+
   /** Whether the first version of a model is still on its way. */
   isStarting(name: string): boolean {
     const state = this.#models.get(name);

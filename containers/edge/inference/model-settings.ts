@@ -12,24 +12,29 @@ export interface ModelSettings {
   readonly versionPolicy?: VersionPolicy;
 }
 
+const MAX_COUNT = 999_999_999;
+const COUNT_ERROR = { error: `must be a whole number from 0 to ${MAX_COUNT}` };
+
 /** protobuf's JSON mapping allows a number as text. */
-const Count = z.union(
-  [
-    z.int(),
-    z
-      .string()
-      .regex(/^\d{1,9}$/)
-      .transform(Number),
-  ],
-  {
-    error: 'must be a whole number of at least 0',
-  },
-);
+const Count = z
+  .union(
+    [
+      z.int(),
+      z
+        .string()
+        .regex(/^\d{1,9}$/)
+        .transform(Number),
+    ],
+    COUNT_ERROR,
+  )
+  .refine((count) => count >= 0 && count <= MAX_COUNT, COUNT_ERROR);
 
 const OnePolicy = z
   .strictObject({
     all: z.looseObject({}).exactOptional(),
-    latest: z.looseObject({ num_versions: Count.pipe(z.int().min(1)).default(1) }).exactOptional(),
+    latest: z
+      .looseObject({ num_versions: Count.pipe(z.int().min(1, { error: 'must be at least 1' })).default(1) })
+      .exactOptional(),
     specific: z
       .looseObject({ versions: z.array(z.union([z.int().transform(String), ModelVersion])).min(1) })
       .exactOptional(),
@@ -46,7 +51,7 @@ const OnePolicy = z
 
 /** The other fields of a ModelConfig say what an ONNX file says itself, or how Triton runs it: they are left aside. */
 const TritonModelConfig = z.looseObject({
-  max_batch_size: Count.pipe(z.int().min(0).max(1_000_000)).exactOptional(),
+  max_batch_size: Count.exactOptional(),
   version_policy: OnePolicy.exactOptional(),
 });
 

@@ -27,21 +27,12 @@ function modelsAskedFor(
   name: string | undefined,
   version: string | undefined,
 ): LoadedModel[] {
-  const models = residentModels(repository).filter(
-    (model) => (name ?? model.name) === model.name && (version ?? model.version) === model.version,
-  );
+  const models = repository
+    .residentModels()
+    .filter((model) => (name ?? model.name) === model.name && (version ?? model.version) === model.version);
   if (models.length > 0 || name === undefined) return models;
   const asked = version === undefined ? `model ${name}` : `version ${version} of model ${name}`;
   throw new ServiceError('model_not_found', `Request for unknown model: ${asked} is not in memory here`);
-}
-
-/** Every version in memory, in order of name and version. */
-export function residentModels(repository: ModelRepository): LoadedModel[] {
-  return repository
-    .names()
-    .flatMap((name) =>
-      repository.residentVersions(name).flatMap((version) => repository.resident(name, version) ?? []),
-    );
 }
 
 const NEVER = { count: 0, ns: 0 };

@@ -57,6 +57,11 @@ export class ModelQueue {
     this.#batchRows = limits.maxBatchRows;
   }
 
+  /** Requests that wait. */
+  get waitingRequests(): number {
+    return this.#requests;
+  }
+
   get isEmpty(): boolean {
     return this.#jobs === 0;
   }
