@@ -1,10 +1,11 @@
 // ONNX Runtime reports usage unless this is set before it loads.
 import './ort-telemetry-off';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { datatypeOfOnnxType } from '../core/datatypes';
 import { elementsAgree } from '../core/golden';
 import type { GoldenSample, TensorSpec, TensorValue } from '../core/manifest';
 import { ControlError, reasonOf } from './errors';
-import { asTensor, datatypeOf, elementsOf } from './tensor-values';
+import { asTensor, elementsOf } from './tensor-values';
 
 /** What a model says of itself. */
 export interface ModelSignature {
@@ -51,7 +52,7 @@ function tensorSpec(role: string, value: InferenceSession.ValueMetadata): Tensor
   if (!value.isTensor) {
     throw new ControlError(`${role} ${value.name} is not a tensor; export the model without maps and sequences`);
   }
-  const datatype = datatypeOf(value.type);
+  const datatype = datatypeOfOnnxType(value.type);
   if (datatype === undefined) {
     throw new ControlError(`${role} ${value.name} has element type ${value.type}, which the service cannot carry`);
   }
@@ -82,7 +83,7 @@ async function checkSample(
 function compare(expected: TensorValue, actual: unknown, tolerance: number): void {
   if (!(actual instanceof Tensor)) throw new ControlError(`output ${expected.name} is not a tensor`);
   const expectedType = `${expected.datatype} [${expected.shape.join(', ')}]`;
-  const actualType = `${datatypeOf(actual.type)} [${actual.dims.join(', ')}]`;
+  const actualType = `${datatypeOfOnnxType(actual.type)} [${actual.dims.join(', ')}]`;
   if (actualType !== expectedType)
     throw new ControlError(`${expected.name} should be ${expectedType}, got ${actualType}`);
   const elements = elementsOf(actual);

@@ -19,9 +19,27 @@ export interface Node {
   readonly output: string;
 }
 
-/** A float32 value that enters or leaves the graph; a string in `dims` names a dynamic axis. */
+/** Names of element types in ONNX. */
+export type ElementType =
+  | 'FLOAT'
+  | 'FLOAT16'
+  | 'DOUBLE'
+  | 'UINT8'
+  | 'UINT16'
+  | 'UINT32'
+  | 'UINT64'
+  | 'INT8'
+  | 'INT16'
+  | 'INT32'
+  | 'INT64'
+  | 'BOOL'
+  | 'STRING';
+
+/** A value that enters or leaves the graph; a string in `dims` names a dynamic axis. */
 export interface GraphValue {
   readonly name: string;
+  /** `FLOAT` where none is given. */
+  readonly elementType?: ElementType;
   readonly dims: readonly (number | string)[];
 }
 
@@ -77,7 +95,7 @@ function tensorProto({ name, dims, values }: Initializer) {
   return { name, dims, dataType: 'FLOAT', rawData: new Uint8Array(rawData.buffer) };
 }
 
-function valueInfoProto({ name, dims }: GraphValue) {
+function valueInfoProto({ name, elementType = 'FLOAT', dims }: GraphValue) {
   const dim = dims.map((size) => (typeof size === 'string' ? { dimParam: size } : { dimValue: size }));
-  return { name, type: { tensorType: { elemType: 'FLOAT', shape: { dim } } } };
+  return { name, type: { tensorType: { elemType: elementType, shape: { dim } } } };
 }

@@ -1,61 +1,113 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
 import { version as SERVER_VERSION } from '../../../package.json';
 import { ServiceError } from '../errors';
 import type { LoadedModel } from '../inference/loaded-model';
-import { outputTexts } from '../inference/prediction-body';
 import { answerHeaders } from './answer-headers';
 import type { HttpContext } from './context';
+import { deadlineOfHeader, runOptions, TIMEOUT_HEADER } from './deadline';
 import { parseInferRequest } from './infer-request';
 import { chooseModel, type ModelChoice } from './model-choice';
+import { registerConfigurationRoutes } from './v2/configuration-routes';
+import { writeInferAnswer } from './v2/infer-answer';
+import { registerRepositoryRoutes } from './v2/repository-routes';
+import { HEADER_LENGTH_HEADER, readBody, splitBody } from './v2/request-body';
+import { encodeBody } from './v2/response-encoding';
+import { registerStatisticsRoutes } from './v2/statistics-routes';
 
 interface ModelParams {
   readonly model: string;
   readonly version?: string;
 }
 
+type ModelRequest = FastifyRequest<{ Params: ModelParams }>;
+
+/** Extensions of the protocol that the routes here serve, by the names that Triton's clients look for. */
+const EXTENSIONS: readonly string[] = [
+  'binary_tensor_data',
+  'classification',
+  'model_repository',
+  'model_configuration',
+  'statistics',
+];
+
 /**
- * The Open Inference Protocol v2 over REST, below `/v2`.
+ * The Open Inference Protocol v2 over REST, below `/v2`, with Triton's binary tensor data and classification.
  * https://github.com/open-inference/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
  */
 export function registerOpenInferenceRoutes(app: FastifyInstance, context: HttpContext): void {
-  app.get('/v2', async () => ({ name: 'mlcdn', version: SERVER_VERSION, extensions: [] }));
-  app.get('/v2/health/live', async () => ({ live: true }));
-  app.get('/v2/health/ready', async (_request, reply) => {
-    const ready = context.unavailableReason() === undefined && context.repository.names().length > 0;
-    return reply.code(ready ? 200 : 503).send({ ready });
-  });
-  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const) {
-    app.get<{ Params: ModelParams }>(path, async (request) =>
-      withModel(context, request, async (model) => metadataOf(context, model)),
-    );
-    app.get<{ Params: ModelParams }>(`${path}/ready`, async (request) =>
-      withModel(context, request, async (model) => ({ name: model.name, ready: true })),
-    );
-    app.post<{ Params: ModelParams }>(`${path}/infer`, async (request, reply) =>
-      withModel(context, request, async (model) => {
-        const { id, inputs, outputIndexes } = parseInferRequest(request.body, model);
-        const answer = await context.predictor.predict(model, inputs);
-        request.cacheLevel = answer.tier;
-        const texts = outputTexts(answer.body);
-        const outputs = outputIndexes.map((index) => texts[index]).join(',');
-        const idField = id === undefined ? '' : `"id":${JSON.stringify(id)},`;
-        const names = `"model_name":${JSON.stringify(model.name)},"model_version":${JSON.stringify(model.version)}`;
-        return reply
-          .headers(answerHeaders(answer, 'no-store'))
-          .type('application/json; charset=utf-8')
-          .send(`{${names},${idField}"outputs":[${outputs}]}`);
-      }),
-    );
-  }
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable) =>
+    readBody(request.raw, payload, request.routeOptions.bodyLimit ?? app.initialConfig.bodyLimit ?? 0),
+  );
+  registerServerRoutes(app, context);
+  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version'])
+    registerModelRoutes(app, context, path);
+  registerRepositoryRoutes(app, context);
+  registerConfigurationRoutes(app, context);
+  registerStatisticsRoutes(app, context);
   app.all('/v2/*', async (request) => {
     throw new ServiceError('not_found', `there is no ${request.method} ${request.url.split('?')[0]}`);
   });
 }
 
+function registerServerRoutes(app: FastifyInstance, context: HttpContext): void {
+  app.get('/v2', async () => ({
+    name: context.serverName ?? 'mlcdn',
+    version: SERVER_VERSION,
+    extensions: EXTENSIONS,
+  }));
+  app.get('/v2/health/live', async () => ({ live: true }));
+  app.get('/v2/health/ready', async (_request, reply) => {
+    const ready = context.unavailableReason() === undefined && context.repository.names().length > 0;
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+  for (const path of ['/v2', '/v2/health/live', '/v2/health/ready']) refuseOtherMethods(app, path, ['GET', 'HEAD']);
+}
+
+function registerModelRoutes(app: FastifyInstance, context: HttpContext, path: string): void {
+  app.get<{ Params: ModelParams }>(path, async (request) =>
+    withModel(context, request, async (model) => metadataOf(context, model)),
+  );
+  app.get<{ Params: ModelParams }>(`${path}/ready`, async (request) =>
+    withModel(context, request, async (model) => ({ name: model.name, ready: true })),
+  );
+  app.post<{ Params: ModelParams }>(`${path}/infer`, async (request, reply) =>
+    withModel(context, request, (model) => infer(context, model, request, reply)),
+  );
+  for (const each of [path, `${path}/ready`]) refuseOtherMethods(app, each, ['GET', 'HEAD']);
+  refuseOtherMethods(app, `${path}/infer`, ['POST']);
+}
+
+async function infer(
+  context: HttpContext,
+  model: LoadedModel,
+  request: ModelRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const arrived = performance.now() - reply.elapsedTime;
+  const { headers } = request;
+  const body = splitBody((request.body as Buffer | undefined) ?? Buffer.alloc(0), headers[HEADER_LENGTH_HEADER]);
+  const wanted = parseInferRequest(body, model);
+  const { timeoutUs } = wanted;
+  const options = runOptions(
+    reply.raw,
+    deadlineOfHeader(headers[TIMEOUT_HEADER], arrived),
+    timeoutUs === undefined ? undefined : arrived + timeoutUs / 1000,
+  );
+  const answer = await context.predictor.predict(model, wanted.inputs, options);
+  request.cacheLevel = answer.tier;
+  const written = writeInferAnswer(model, wanted, answer.body);
+  const encoded = await encodeBody(written.body, headers['accept-encoding']);
+  return reply
+    .headers({ ...answerHeaders(answer, 'no-store'), ...written.headers, ...encoded.headers })
+    .send(encoded.body);
+}
+
 async function withModel<T>(
   context: HttpContext,
-  request: FastifyRequest<{ Params: ModelParams }>,
+  request: ModelRequest,
   use: (model: LoadedModel) => Promise<T>,
 ): Promise<T> {
   const choice = choose(context, request);
@@ -66,13 +118,19 @@ async function withModel<T>(
   }
 }
 
-function choose(context: HttpContext, request: FastifyRequest<{ Params: ModelParams }>): ModelChoice {
+function choose(context: HttpContext, request: ModelRequest): ModelChoice {
   const liveVersion = request.headers[LIVE_VERSION_HEADER];
-  return chooseModel(context.repository, undefined, {
-    model: request.params.model,
-    version: request.params.version,
-    liveVersion: typeof liveVersion === 'string' ? liveVersion : undefined,
-  });
+  try {
+    return chooseModel(context.repository, undefined, {
+      model: request.params.model,
+      version: request.params.version,
+      liveVersion: typeof liveVersion === 'string' ? liveVersion : undefined,
+    });
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.status !== 404) throw error;
+    // Triton's words: programs written for its clients look for them.
+    throw new ServiceError(error.code, `Request for unknown model: ${error.message}`);
+  }
 }
 
 function metadataOf(context: HttpContext, model: LoadedModel): object {
@@ -83,4 +141,15 @@ function metadataOf(context: HttpContext, model: LoadedModel): object {
     inputs: model.inputs,
     outputs: model.outputs,
   };
+}
+
+function refuseOtherMethods(app: FastifyInstance, url: string, allowed: readonly string[]): void {
+  app.route({
+    method: app.supportedMethods.filter((method) => !allowed.includes(method)),
+    url,
+    handler: async (request, reply) => {
+      reply.header('allow', allowed.join(', '));
+      throw new ServiceError('method_not_allowed', `${request.url.split('?')[0]} does not answer ${request.method}`);
+    },
+  });
 }

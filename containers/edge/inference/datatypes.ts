@@ -1,8 +1,9 @@
+import { DATATYPES, datatypeOfOnnxType } from '../../../lib/core/datatypes';
 import type { Datatype } from '../../../lib/core/manifest';
-import { invalidField } from '../errors';
+import { readBooleans, readFloats, readHalves, readIntegers, readLongIntegers, readStrings } from './json-elements';
 
-/** Row-major elements of a tensor; BOOL is one byte an element (0 or 1), BYTES are strings. */
-export type TensorData =
+/** Row-major elements that are numbers; BOOL is one byte an element (0 or 1), FP16 the bit pattern in a `Uint16Array`. */
+export type NumericData =
   | Float32Array
   | Float64Array
   | Int8Array
@@ -12,8 +13,10 @@ export type TensorData =
   | Uint16Array
   | Uint32Array
   | BigInt64Array
-  | BigUint64Array
-  | readonly string[];
+  | BigUint64Array;
+
+/** Row-major elements of a tensor; BYTES are strings. */
+export type TensorData = NumericData | readonly string[];
 
 /** How one datatype is read from JSON, held in memory and named by ONNX Runtime. */
 export interface DatatypeCodec {
@@ -22,157 +25,110 @@ export interface DatatypeCodec {
   readonly onnxType: string;
   /** True for every datatype that is a number in JSON. */
   readonly numeric: boolean;
+  /** Bytes of one element; `undefined` for BYTES. */
+  readonly bytes: number | undefined;
   /** Elements from JSON values. Throws a ServiceError naming `field[i]`, the value and what is allowed. */
   parse(values: readonly unknown[], field: string): TensorData;
+  /** As `parse`, for values that lie in several arrays, which are read in order. */
+  parseRows(rows: readonly JsonRow[], count: number): TensorData;
+  /** The elements in row-major little-endian bytes: a view of them where they are aligned, else a copy. Not for BYTES. */
+  view(bytes: Uint8Array): NumericData;
 }
 
-function parseFloats<T extends Float32Array | Float64Array>(
+/** JSON values that follow each other, and how an error names them: `field[i]`. */
+export interface JsonRow {
+  readonly values: readonly unknown[];
+  readonly field: string;
+}
+
+/** Reads JSON values into `into` from `at` on. Throws a ServiceError naming `field[i]`. */
+export type ReadElements<T> = (values: readonly unknown[], into: T, at: number, field: string) => void;
+
+interface NumericArray<T> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (length: number): T;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
+}
+
+function numericCodec<T extends NumericData>(
   datatype: Datatype,
-  create: (length: number) => T,
-): DatatypeCodec['parse'] {
-  return (values, field) => {
-    const elements = create(values.length);
-    for (const [i, value] of values.entries()) {
-      if (typeof value !== 'number' || !Number.isFinite(value)) {
-        throw invalidField(`${field}[${i}]`, 'a finite number', value);
-      }
-      elements[i] = value;
-      if (!Number.isFinite(elements[i])) {
-        throw invalidField(`${field}[${i}]`, `a number that ${datatype} can hold`, value);
-      }
+  Elements: NumericArray<T>,
+  read: ReadElements<T>,
+): DatatypeCodec {
+  const parseRows: DatatypeCodec['parseRows'] = (rows, count) => {
+    const elements = new Elements(count);
+    let at = 0;
+    for (const { values, field } of rows) {
+      read(values, elements, at, field);
+      at += values.length;
     }
     return elements;
   };
-}
-
-type SmallIntegers = Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array;
-
-function parseIntegers<T extends SmallIntegers>(
-  datatype: Datatype,
-  min: number,
-  max: number,
-  create: (length: number) => T,
-): DatatypeCodec['parse'] {
-  return (values, field) => {
-    const elements = create(values.length);
-    for (const [i, value] of values.entries()) {
-      if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-        throw invalidField(`${field}[${i}]`, `an integer from ${min} to ${max} (${datatype})`, value);
-      }
-      elements[i] = value;
-    }
-    return elements;
+  return {
+    datatype,
+    ...DATATYPES[datatype],
+    parseRows,
+    parse: (values, field) => parseRows([{ values, field }], values.length),
+    view: (bytes) => {
+      const width = Elements.BYTES_PER_ELEMENT;
+      const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : copyOf(bytes);
+      return new Elements(buffer, byteOffset, bytes.length / width);
+    },
   };
 }
 
-const DECIMAL_INTEGER = /^-?\d{1,20}$/;
+function copyOf(bytes: Uint8Array): Uint8Array {
+  // Not `slice`, which a Buffer answers with a view of the same memory.
+  const copy = new Uint8Array(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
 
-function parseLongIntegers<T extends BigInt64Array | BigUint64Array>(
-  datatype: Datatype,
-  min: bigint,
-  max: bigint,
-  create: (length: number) => T,
-): DatatypeCodec['parse'] {
-  return (values, field) => {
-    const elements = create(values.length);
-    for (const [i, value] of values.entries()) {
-      // A JSON number past 2^53 has already lost digits when it gets here, so only a string can carry it exactly.
-      if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-        throw invalidField(`${field}[${i}]`, `a decimal string when beyond 2^53 (${datatype})`, value);
-      }
-      const readable = typeof value === 'number' ? Number.isInteger(value) : DECIMAL_INTEGER.test(String(value));
-      const integer = readable && typeof value !== 'boolean' ? BigInt(value as number | string) : undefined;
-      if (integer === undefined || integer < min || integer > max) {
-        throw invalidField(`${field}[${i}]`, `an integer from ${min} to ${max} (${datatype})`, value);
-      }
-      elements[i] = integer;
-    }
+function stringCodec(): DatatypeCodec {
+  const parseRows: DatatypeCodec['parseRows'] = (rows) => {
+    const elements: string[] = [];
+    for (const { values, field } of rows) readStrings(values, elements, field);
     return elements;
+  };
+  return {
+    datatype: 'BYTES',
+    ...DATATYPES.BYTES,
+    parseRows,
+    parse: (values, field) => parseRows([{ values, field }], values.length),
+    view: () => {
+      throw new Error('BYTES have no fixed size');
+    },
   };
 }
 
-function parseBooleans(values: readonly unknown[], field: string): TensorData {
-  return Uint8Array.from(values, (value, i) => {
-    if (typeof value !== 'boolean') throw invalidField(`${field}[${i}]`, 'true or false', value);
-    return value ? 1 : 0;
-  });
+const CODECS: Readonly<Record<Datatype, DatatypeCodec>> = {
+  BOOL: numericCodec('BOOL', Uint8Array, readBooleans),
+  UINT8: numericCodec('UINT8', Uint8Array, readIntegers('UINT8', 0, 2 ** 8 - 1)),
+  UINT16: numericCodec('UINT16', Uint16Array, readIntegers('UINT16', 0, 2 ** 16 - 1)),
+  UINT32: numericCodec('UINT32', Uint32Array, readIntegers('UINT32', 0, 2 ** 32 - 1)),
+  UINT64: numericCodec('UINT64', BigUint64Array, readLongIntegers('UINT64', 0n, 2n ** 64n - 1n)),
+  INT8: numericCodec('INT8', Int8Array, readIntegers('INT8', -(2 ** 7), 2 ** 7 - 1)),
+  INT16: numericCodec('INT16', Int16Array, readIntegers('INT16', -(2 ** 15), 2 ** 15 - 1)),
+  INT32: numericCodec('INT32', Int32Array, readIntegers('INT32', -(2 ** 31), 2 ** 31 - 1)),
+  INT64: numericCodec('INT64', BigInt64Array, readLongIntegers('INT64', -(2n ** 63n), 2n ** 63n - 1n)),
+  FP16: numericCodec('FP16', Uint16Array, readHalves),
+  FP32: numericCodec('FP32', Float32Array, readFloats('FP32')),
+  FP64: numericCodec('FP64', Float64Array, readFloats('FP64')),
+  BYTES: stringCodec(),
+};
+
+/** The codec of a datatype. */
+export function codecOf(datatype: Datatype): DatatypeCodec {
+  return CODECS[datatype];
 }
 
-function parseStrings(values: readonly unknown[], field: string): TensorData {
-  return values.map((value, i) => {
-    // ONNX Runtime's binding cuts a string at its first NUL without a word.
-    if (typeof value !== 'string' || value.includes('\0')) {
-      throw invalidField(`${field}[${i}]`, 'a string without NUL characters', value);
-    }
-    return value;
-  });
-}
-
-function codec(datatype: Datatype, onnxType: string, parse: DatatypeCodec['parse']): DatatypeCodec {
-  return { datatype, onnxType, numeric: datatype !== 'BOOL' && datatype !== 'BYTES', parse };
-}
-
-const CODECS: readonly DatatypeCodec[] = [
-  codec(
-    'FP32',
-    'float32',
-    parseFloats('FP32', (n) => new Float32Array(n)),
-  ),
-  codec(
-    'FP64',
-    'float64',
-    parseFloats('FP64', (n) => new Float64Array(n)),
-  ),
-  codec(
-    'INT8',
-    'int8',
-    parseIntegers('INT8', -(2 ** 7), 2 ** 7 - 1, (n) => new Int8Array(n)),
-  ),
-  codec(
-    'INT16',
-    'int16',
-    parseIntegers('INT16', -(2 ** 15), 2 ** 15 - 1, (n) => new Int16Array(n)),
-  ),
-  codec(
-    'INT32',
-    'int32',
-    parseIntegers('INT32', -(2 ** 31), 2 ** 31 - 1, (n) => new Int32Array(n)),
-  ),
-  codec(
-    'UINT8',
-    'uint8',
-    parseIntegers('UINT8', 0, 2 ** 8 - 1, (n) => new Uint8Array(n)),
-  ),
-  codec(
-    'UINT16',
-    'uint16',
-    parseIntegers('UINT16', 0, 2 ** 16 - 1, (n) => new Uint16Array(n)),
-  ),
-  codec(
-    'UINT32',
-    'uint32',
-    parseIntegers('UINT32', 0, 2 ** 32 - 1, (n) => new Uint32Array(n)),
-  ),
-  codec(
-    'INT64',
-    'int64',
-    parseLongIntegers('INT64', -(2n ** 63n), 2n ** 63n - 1n, (n) => new BigInt64Array(n)),
-  ),
-  codec(
-    'UINT64',
-    'uint64',
-    parseLongIntegers('UINT64', 0n, 2n ** 64n - 1n, (n) => new BigUint64Array(n)),
-  ),
-  codec('BOOL', 'bool', parseBooleans),
-  codec('BYTES', 'string', parseStrings),
-];
-
-/** The codec of a datatype; `undefined` for FP16, which JavaScript on Node 20 has no array for. */
-export function codecOf(datatype: Datatype): DatatypeCodec | undefined {
-  return CODECS.find((each) => each.datatype === datatype);
-}
-
-/** The codec for ONNX Runtime's name of an element type; `undefined` when the service does not serve it. */
+/** The codec for ONNX Runtime's name of an element type; `undefined` when the protocol has no datatype for it. */
 export function codecOfOnnxType(onnxType: string): DatatypeCodec | undefined {
-  return CODECS.find((each) => each.onnxType === onnxType);
+  const datatype = datatypeOfOnnxType(onnxType);
+  return datatype === undefined ? undefined : CODECS[datatype];
+}
+
+/** Whether elements are strings. */
+export function isStrings(data: TensorData): data is readonly string[] {
+  return Array.isArray(data);
 }

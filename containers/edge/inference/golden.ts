@@ -1,7 +1,7 @@
 import { elementsAgree } from '../../../lib/core/golden';
 import type { GoldenSample, TensorValue } from '../../../lib/core/manifest';
 import { RefusedModel } from './refused-model';
-import { fromTensorValue, type Tensor } from './tensors';
+import { elementsOf, fromTensorValue, type Tensor } from './tensors';
 
 /** Runs a model's golden samples. Throws `RefusedModel` naming the first element that differs. */
 export async function checkGoldenSamples(
@@ -25,7 +25,8 @@ function findDifference(expected: TensorValue, outputs: readonly Tensor[], toler
     const got = `${actual.datatype} [${actual.shape}]`;
     return `${expected.name} should be ${expected.datatype} [${expected.shape}], got ${got}`;
   }
-  const wrong = expected.data.findIndex((value, i) => !elementsAgree(value, actual.data[i], tolerance));
+  const elements = elementsOf(actual);
+  const wrong = expected.data.findIndex((value, i) => !elementsAgree(value, elements[i], tolerance));
   if (wrong === -1) return undefined;
-  return `${expected.name}[${wrong}] should be ${expected.data[wrong]}, got ${actual.data[wrong]}`;
+  return `${expected.name}[${wrong}] should be ${expected.data[wrong]}, got ${elements[wrong]}`;
 }

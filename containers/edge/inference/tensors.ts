@@ -1,6 +1,8 @@
+import { numberOfHalf } from '../../../lib/core/half';
 import type { Datatype, TensorSpec, TensorValue } from '../../../lib/core/manifest';
 import { invalidField, ServiceError } from '../errors';
-import { codecOf, type TensorData } from './datatypes';
+import { writeBinaryStrings } from './binary-elements';
+import { codecOf, isStrings, type JsonRow, type NumericData, type TensorData } from './datatypes';
 
 /** A named tensor in memory. */
 export interface Tensor {
@@ -15,32 +17,37 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, axis) => product * axis, 1);
 }
 
-/** Whether a concrete shape is one that a spec allows. */
+/** More elements along one axis than any request could carry. */
+const MAX_AXIS = 2 ** 31 - 1;
+
+/** Whether a concrete shape is one that a spec allows; an axis may have no elements at all. */
 export function shapeFits(shape: readonly number[], spec: TensorSpec): boolean {
   return (
     shape.length === spec.shape.length &&
     spec.shape.every((axis, i) => axis === -1 || axis === shape[i]) &&
-    shape.every((axis) => Number.isInteger(axis) && axis > 0)
+    shape.every((axis) => Number.isInteger(axis) && axis >= 0 && axis <= MAX_AXIS)
   );
 }
 
-/** A tensor from JSON values, flat or nested by its shape. Throws a ServiceError that names `field`. */
+/**
+ * A tensor from JSON values, flat or nested by its shape; a scalar may stand bare. Throws a ServiceError that names
+ * `field`. Nothing is allocated for a shape that the values do not fill.
+ */
 export function parseTensor(spec: TensorSpec, shape: readonly number[], values: unknown, field: string): Tensor {
-  const codec = codecOf(spec.datatype);
-  if (codec === undefined) {
-    throw new ServiceError('invalid_request', `${field}: datatype ${spec.datatype} is not served over JSON`);
-  }
-  const data = codec.parse(flatten(values, shape, field), field);
+  const rows = rowsOf(values, shape, field);
+  const data = codecOf(spec.datatype).parseRows(rows, elementCount(shape));
   return { name: spec.name, datatype: spec.datatype, shape, data };
 }
 
-function flatten(values: unknown, shape: readonly number[], field: string): readonly unknown[] {
+/** The innermost arrays of JSON tensor data, which together hold as many values as the shape. */
+function rowsOf(values: unknown, shape: readonly number[], field: string): JsonRow[] {
+  if (shape.length === 0 && !Array.isArray(values) && values !== undefined) return [{ values: [values], field }];
   const wanted = elementCount(shape);
   if (!Array.isArray(values)) throw invalidField(field, `an array of ${wanted} elements`, values);
   if (shape.length > 1 && Array.isArray(values[0])) {
-    const flat: unknown[] = [];
-    collect(values, shape, field, flat);
-    return flat;
+    const rows: JsonRow[] = [];
+    collectRows(values, shape, 0, field, rows);
+    return rows;
   }
   if (values.length !== wanted) {
     throw new ServiceError(
@@ -48,25 +55,30 @@ function flatten(values: unknown, shape: readonly number[], field: string): read
       `${field} must have ${wanted} elements for shape [${shape.join(',')}], got ${values.length}`,
     );
   }
-  return values;
+  return [{ values, field }];
 }
 
-function collect(values: unknown, axes: readonly number[], field: string, into: unknown[]): void {
-  const [length, ...inner] = axes;
-  if (length === undefined) {
-    into.push(values);
-    return;
-  }
+function collectRows(values: unknown, shape: readonly number[], axis: number, field: string, into: JsonRow[]): void {
+  const length = shape[axis];
   if (!Array.isArray(values) || values.length !== length) {
     const got = Array.isArray(values) ? `${values.length}` : typeof values;
     throw new ServiceError('invalid_request', `${field} must be an array of ${length} elements, got ${got}`);
   }
-  for (const [i, value] of values.entries()) collect(value, inner, `${field}[${i}]`, into);
+  if (axis === shape.length - 1) {
+    into.push({ values, field });
+    return;
+  }
+  for (let i = 0; i < values.length; i += 1) collectRows(values[i], shape, axis + 1, `${field}[${i}]`, into);
 }
 
 /** A tensor as a manifest writes it. Throws when the value contradicts its own datatype or shape. */
 export function fromTensorValue(value: TensorValue): Tensor {
   return parseTensor(value, value.shape, value.data, value.name);
+}
+
+/** Elements as they compare with those of a manifest: FP16 as numbers, BOOL as 0 or 1, 64-bit integers as bigints. */
+export function elementsOf({ datatype, data }: Tensor): ArrayLike<number | bigint | string> {
+  return datatype === 'FP16' ? Float32Array.from(data as Uint16Array, numberOfHalf) : data;
 }
 
 /** Tensors of equal inner shape joined along axis 0, in order. */
@@ -75,8 +87,14 @@ export function concatenate(parts: readonly [Tensor, ...Tensor[]]): Tensor {
   const rows = parts.reduce((sum, part) => sum + (part.shape[0] ?? 1), 0);
   const shape = [rows, ...first.shape.slice(1)];
   if (isStrings(first.data)) return { ...first, shape, data: parts.flatMap((part) => [...part.data] as string[]) };
-  const joined = Buffer.concat(parts.map((part) => tensorBytes(part)));
-  return { ...first, shape, data: viewAs(first.data, joined) };
+  const Elements = first.data.constructor as new (length: number) => Float32Array;
+  const data = new Elements(parts.reduce((sum, part) => sum + part.data.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data as Float32Array, at);
+    at += part.data.length;
+  }
+  return { ...first, shape, data };
 }
 
 /** The `rows` tensors of one row each that a tensor holds along axis 0. */
@@ -91,45 +109,11 @@ export function splitRows(tensor: Tensor): Tensor[] {
   }));
 }
 
-/** Little-endian bytes of a tensor's elements; strings are each preceded by their UTF-8 length in 4 bytes. */
-export function tensorBytes(tensor: Tensor): Buffer {
-  if (!isStrings(tensor.data)) return Buffer.from(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
-  const pieces: Buffer[] = [];
-  for (const text of tensor.data) {
-    const bytes = Buffer.from(text, 'utf8');
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(bytes.length);
-    pieces.push(length, bytes);
-  }
-  return Buffer.concat(pieces);
+/** Binary tensor data of a tensor: a view of its elements, little-endian; strings each behind their UTF-8 length. */
+export function tensorBytes({ data }: { readonly data: TensorData }): Buffer {
+  return isStrings(data) ? writeBinaryStrings(data) : bytesOf(data);
 }
 
-/**
- * JSON text of a tensor's elements, comma-separated. 64-bit integers keep every digit; BOOL becomes `true` and `false`,
- * NaN and infinities strings.
- */
-export function tensorElementsAsJson(tensor: Tensor): string {
-  const isBool = tensor.datatype === 'BOOL';
-  return Array.from<string | number | bigint>(tensor.data)
-    .map((value) => (isBool ? String(value !== 0) : elementAsJson(value)))
-    .join(',');
-}
-
-function elementAsJson(value: string | number | bigint): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  // JSON has no NaN or Infinity; protobuf's JSON mapping, which the protocol's gRPC gateways use, writes strings.
-  if (typeof value === 'number' && !Number.isFinite(value)) return `"${value}"`;
-  return String(value);
-}
-
-function isStrings(data: TensorData): data is readonly string[] {
-  return Array.isArray(data);
-}
-
-type NumericData = Exclude<TensorData, readonly string[]>;
-
-function viewAs(like: NumericData, bytes: Buffer): NumericData {
-  const View = like.constructor as new (buffer: ArrayBuffer) => NumericData;
-  // Buffer.concat may answer from a shared pool at any offset; a typed array needs its own aligned memory.
-  return new View(Uint8Array.from(bytes).buffer);
+function bytesOf({ buffer, byteOffset, byteLength }: NumericData): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

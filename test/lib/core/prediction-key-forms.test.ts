@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { parseInferRequest } from '../../../containers/edge/http/infer-request';
 import { parsePredictBody, parsePredictQuery } from '../../../containers/edge/http/predict-request';
+import { splitBody } from '../../../containers/edge/http/v2/request-body';
 import { parseFeatureRow } from '../../../containers/edge/inference/feature-row';
 import { type Tensor, tensorBytes } from '../../../containers/edge/inference/tensors';
 import type { Datatype } from '../../../lib/core/manifest';
@@ -89,7 +90,11 @@ function keyOfInfer(datatype: Datatype, { shape, elements }: Sample, nested: boo
   const data = nested ? `[${rows.map((row) => `[${row}]`).join()}]` : `[${values}]`;
   const body = `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[${shape}],"data":${data}}]}`;
   const spec = { name: 'x', datatype, shape: [-1, -1] };
-  const { inputs } = parseInferRequest(JSON.parse(body), { name: 'm', inputs: [spec], outputs: [] });
+  const { inputs } = parseInferRequest(splitBody(Buffer.from(body), undefined), {
+    name: 'm',
+    inputs: [spec],
+    outputs: [],
+  });
   const [tensor] = inputs;
   if (!tensor) throw new Error('no input');
   return keyOfTensor(tensor);

@@ -1,133 +1,6 @@
 /** @jest-environment ./test/support/onnx-environment.cjs */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { elementsAgree } from '../../../../lib/core/golden';
 import { type RunningEdge, startEdge, temporaryDirectory } from '../../../support/edge-service';
 import { tinyModel, writeModel } from '../../../support/tiny-models';
-
-interface WireTensor {
-  readonly name: string;
-  readonly datatype: string;
-  readonly shape: readonly number[];
-  readonly data: readonly (number | string | boolean)[];
-}
-
-interface Case {
-  readonly id: string;
-  readonly request: object;
-  readonly response: { readonly outputs: readonly WireTensor[] };
-}
-
-interface CaseFile {
-  readonly model: string;
-  readonly version: string;
-  readonly tolerance: { readonly rel: number };
-  readonly metadata: { readonly inputs: readonly object[]; readonly outputs: readonly object[] };
-  readonly cases: readonly Case[];
-}
-
-const SHARED_MODELS = resolve(__dirname, '../../../../../shared/models');
-const TESTED = [
-  'digits_mlp',
-  'iris',
-  'simple',
-  'simple_string',
-  'simple_identity',
-  'mnist_cnn',
-  'silero_vad_v5',
-  'magika',
-];
-const describeShared = existsSync(SHARED_MODELS) ? describe : describe.skip;
-
-function caseFiles(): CaseFile[] {
-  if (!existsSync(SHARED_MODELS)) return [];
-  return TESTED.flatMap((model) =>
-    readdirSync(join(SHARED_MODELS, model), { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(
-        (entry) => JSON.parse(readFileSync(join(SHARED_MODELS, model, entry.name, 'cases.json'), 'utf8')) as CaseFile,
-      ),
-  );
-}
-
-function expectSameTensors(actual: readonly WireTensor[], expected: readonly WireTensor[], tolerance: number): void {
-  const signature = ({ name, datatype, shape }: WireTensor) => ({ name, datatype, shape });
-  expect(actual.map(signature)).toEqual(expected.map(signature));
-  for (const [i, tensor] of expected.entries()) {
-    const data = actual[i]?.data ?? [];
-    const wrong = tensor.data.findIndex((value, at) => {
-      const got = data[at];
-      return typeof got === 'boolean' ? got !== value : !elementsAgree(value, got, tolerance);
-    });
-    expect({ output: tensor.name, wrong, got: data[wrong] }).toEqual({
-      output: tensor.name,
-      wrong: -1,
-      got: undefined,
-    });
-    expect(data).toHaveLength(tensor.data.length);
-  }
-}
-
-describeShared(`the models of ${SHARED_MODELS} (skipped where that folder is absent)`, () => {
-  let edge: RunningEdge;
-  beforeAll(async () => {
-    edge = await startEdge({ MODELS_DIR: SHARED_MODELS, DEFAULT_MODEL: 'digits_mlp' });
-  });
-  afterAll(() => edge.stop());
-
-  it.each(caseFiles().map((file) => [`${file.model} ${file.version}`, file] as const))(
-    'answer all cases of %s',
-    async (_, file) => {
-      expect(file.cases.length).toBeGreaterThan(0);
-      for (const { id, request, response } of file.cases) {
-        const answer = await edge.post(`/v2/models/${file.model}/versions/${file.version}/infer`, request);
-        const names = { model_name: file.model, model_version: file.version, id };
-        expect(answer).toMatchObject({ status: 200, body: names });
-        const { outputs } = answer.body as Case['response'];
-        expectSameTensors(outputs, response.outputs, file.tolerance.rel);
-      }
-    },
-  );
-
-  it.each(caseFiles().map((file) => [`${file.model} ${file.version}`, file] as const))(
-    'describe themselves: %s',
-    async (_, file) => {
-      const answer = await edge.get(`/v2/models/${file.model}/versions/${file.version}`);
-      expect(answer).toMatchObject({ status: 200, body: { name: file.model, platform: 'onnx_onnxv1' } });
-      expect(answer.body).toMatchObject({ inputs: file.metadata.inputs, outputs: file.metadata.outputs });
-    },
-  );
-
-  it('serve the tensor outputs of a model that also has a map', async () => {
-    const answer = await edge.post('/predict', { model: 'iris_zipmap', features: [5.1, 3.5, 1.4, 0.2] });
-    expect(answer).toMatchObject({ status: 200, body: { prediction: 0, model: 'iris_zipmap' } });
-  });
-
-  it('say what to use where features are not enough', async () => {
-    expect(await edge.post('/predict', { model: 'simple', features: [1] })).toMatchObject({
-      status: 400,
-      body: {
-        error: {
-          message:
-            'model simple cannot be called with features: that needs a single numeric input, and it has ' +
-            'INPUT0 INT32, INPUT1 INT32; use POST /v2/models/simple/infer',
-        },
-      },
-    });
-  });
-
-  it('check the range of integers', async () => {
-    const answer = await edge.post('/predict', { model: 'slow_loop', features: [1.5] });
-    expect(answer.status).toBe(400);
-    expect(answer.body).toMatchObject({
-      error: {
-        message: expect.stringMatching(
-          /^features\[0\] must be an integer from -9223372036854775808 to 9223372036854775807 \(INT64\), got 1.5$/,
-        ),
-      },
-    });
-  });
-});
 
 describe('Open Inference Protocol v2', () => {
   let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -153,7 +26,10 @@ describe('Open Inference Protocol v2', () => {
   });
 
   it('describes server, health and models', async () => {
-    expect((await edge.get('/v2')).body).toMatchObject({ name: 'mlcdn', extensions: [] });
+    expect((await edge.get('/v2')).body).toMatchObject({
+      name: 'mlcdn',
+      extensions: expect.arrayContaining(['binary_tensor_data', 'classification']),
+    });
     expect(await edge.get('/v2/health/live')).toMatchObject({ status: 200, body: { live: true } });
     expect(await edge.get('/v2/health/ready')).toMatchObject({ status: 200, body: { ready: true } });
     expect(await edge.get('/v2/models/tiny/ready')).toMatchObject({ status: 200, body: { name: 'tiny', ready: true } });
@@ -188,9 +64,17 @@ describe('Open Inference Protocol v2', () => {
       { inputs: [input({ shape: [1, 4] })] },
       'inputs[0].shape must be [-1,3] for input features (-1 is any size), got [1,4]',
     ],
+    ...[[-1, 3], [0.5, 3], [2 ** 31, 3], [1], []].map((shape): [object, string] => [
+      { inputs: [input({ shape })] },
+      `inputs[0].shape must be [-1,3] for input features (-1 is any size), got [${shape}]`,
+    ]),
     [
-      { inputs: [input({ shape: [0, 3] })] },
-      'inputs[0].shape must be [-1,3] for input features (-1 is any size), got [0,3]',
+      { inputs: [input({ shape: [2 ** 30, 3] })] },
+      'inputs[0].data must have 3221225472 elements for shape [1073741824,3], got 3',
+    ],
+    [
+      { inputs: [input({ shape: [2 ** 30, 3], data: [[1]] })] },
+      'inputs[0].data must be an array of 1073741824 elements, got 1',
     ],
     [
       { inputs: [input({ shape: 'x' })] },
@@ -199,24 +83,93 @@ describe('Open Inference Protocol v2', () => {
     [{ inputs: [input({ data: [1, 2] })] }, 'inputs[0].data must have 3 elements for shape [1,3], got 2'],
     [{ inputs: [input({ data: 5 })] }, 'inputs[0].data must be an array of 3 elements, got 5'],
     [{ inputs: [input({ data: [[1, 2]] })] }, 'inputs[0].data[0] must be an array of 3 elements, got 2'],
-    [{ inputs: [input({ data: [[1, 2, 'x']] })] }, 'inputs[0].data[2] must be a finite number, got "x"'],
+    [
+      { inputs: [input({ data: [[1, 2, 'x']] })] },
+      'inputs[0].data[0][2] must be a number, or "NaN", "Infinity" or "-Infinity", got "x"',
+    ],
     [{ inputs: [input()], outputs: [{ name: 'y' }] }, 'outputs[0].name must be one of score (model tiny), got "y"'],
+    [{ inputs: [input()], outputs: [{ name: 'score' }, { name: 'score' }] }, 'outputs[1].name repeats "score"'],
+    [{ inputs: [input()], outputs: {} }, 'outputs must be an array, got {}'],
+    [{ inputs: [input()], id: 7 }, 'id must be a string, got 7'],
+    [{ inputs: [input({ data: [1, 2, 1e39] })] }, 'inputs[0].data[2] must be a number that FP32 can hold, got 1e+39'],
     [
       { inputs: [input({ parameters: { binary_data_size: 12 } })] },
-      'inputs[0].parameters.binary_data_size: binary tensors are not served',
+      'inputs[0] must have either data or parameters.binary_data_size, got both',
+    ],
+    [
+      { inputs: [input({ data: undefined, parameters: { binary_data_size: 12 } })] },
+      'inputs[0].parameters.binary_data_size must be at most 0, the bytes of binary data that are left in the body, got 12',
+    ],
+    [
+      { inputs: [input({ data: undefined, parameters: { shared_memory_region: 'a' } })] },
+      'inputs[0].parameters.shared_memory_region: shared memory is not served; send the data',
+    ],
+    [{ inputs: [input()], parameters: [] }, 'parameters must be a JSON object, got []'],
+    [
+      { inputs: [input()], parameters: { timeout: -1 } },
+      'parameters.timeout must be a whole number of microseconds, got -1',
+    ],
+    [
+      { inputs: [input()], parameters: { binary_data_output: 1 } },
+      'parameters.binary_data_output must be true or false, got 1',
+    ],
+    [
+      { inputs: [input()], outputs: [{ name: 'score', parameters: { classification: 'x' } }] },
+      'outputs[0].parameters.classification must be a number of classes, got "x"',
     ],
   ])('refuses %j', async (body, message) => {
     expect(await infer(body)).toMatchObject({ status: 400, body: { error: message } });
   });
 
+  it('runs a batch of no rows', async () => {
+    for (const data of [[], [[]].slice(1)]) {
+      const answer = await infer({ inputs: [input({ shape: [0, 3], data })] });
+      expect(answer).toMatchObject({ status: 200, body: { outputs: [{ shape: [0, 1], data: [] }] } });
+    }
+  });
+
+  it('ignores parameters that it does not know, and members of objects that are no names of inputs', async () => {
+    const parameters = { sequence_id: 3, sequence_start: true, priority: 1, mine: { a: 1 }, timeout: 0 };
+    const answer = await infer({ parameters, inputs: [input({ parameters: { mine: 1 }, other: 2 })], more: 1 });
+    expect(answer.status).toBe(200);
+    expect((await infer({ inputs: [input({ name: '__proto__' })] })).status).toBe(400);
+  });
+
+  it('takes NaN and infinities as strings and answers with them', async () => {
+    const answer = await infer({ inputs: [input({ shape: [2, 3], data: ['NaN', 1, 1, '-Infinity', 0, 0] })] });
+    expect(answer.body).toMatchObject({ outputs: [{ data: ['NaN', '-Infinity'] }] });
+  });
+
+  it('refuses a value however deep or long, showing its beginning', async () => {
+    const deep = await infer(`{"inputs":${'['.repeat(200_000)}${']'.repeat(200_000)}}`);
+    expect(deep).toMatchObject({
+      status: 400,
+      body: { error: expect.stringMatching(/^inputs\[0\] must be a JSON object, got \[\[/) },
+    });
+    const long = await infer({ inputs: 'x'.repeat(1_000_000) });
+    expect(long.body).toEqual({ error: `inputs must be an array, got "${'x'.repeat(79)}...` });
+  });
+
+  it.each([
+    ['POST', '/v2', 'GET, HEAD'],
+    ['DELETE', '/v2/models/tiny', 'GET, HEAD'],
+    ['PUT', '/v2/models/tiny/versions/2/ready', 'GET, HEAD'],
+    ['GET', '/v2/models/tiny/infer', 'POST'],
+  ])('answers 405 to %s %s', async (method, path, allowed) => {
+    const answer = await fetch(edge.url + path, { method });
+    expect(answer.status).toBe(405);
+    expect(answer.headers.get('allow')).toBe(allowed);
+    expect(await answer.json()).toEqual({ error: `${path} does not answer ${method}` });
+  });
+
   it('answers its own errors in its own shape', async () => {
     expect(await edge.get('/v2/models/other')).toMatchObject({
       status: 404,
-      body: { error: 'there is no model other here; served: tiny' },
+      body: { error: 'Request for unknown model: there is no model other here; served: tiny' },
     });
     expect(await edge.get('/v2/models/tiny/versions/3/ready')).toMatchObject({
       status: 404,
-      body: { error: 'model tiny has no version 3 here; served: 1, 2' },
+      body: { error: 'Request for unknown model: model tiny has no version 3 here; served: 1, 2' },
     });
     expect(await edge.get('/v2/nothing')).toMatchObject({
       status: 404,

@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import {
+  decodePrediction,
+  encodePrediction,
+  predictionText,
+  storedElements,
+  storedElementsAsJson,
+} from '../../../../containers/edge/inference/prediction-body';
+import { type Tensor, tensorBytes } from '../../../../containers/edge/inference/tensors';
+import { Datatype } from '../../../../lib/core/manifest';
+import { smallShape, tensorOf } from '../../../support/tensor-arbitraries';
+
+const anyOutput = fc
+  .tuple(fc.constantFrom(...Datatype.options), smallShape, fc.string({ unit: 'binary', maxLength: 8 }))
+  .filter(([, , name]) => !/\p{Surrogate}/u.test(name))
+  .chain(([datatype, shape, name]) => tensorOf(datatype, shape, name));
+
+const scores = (...values: number[]): Tensor => ({
+  name: 'scores',
+  datatype: 'FP32',
+  shape: [1, values.length],
+  data: Float32Array.from(values),
+});
+
+describe('a prediction as the cache keeps it', () => {
+  it('gives back every output, from memory at any alignment', () => {
+    fc.assert(
+      fc.property(fc.array(anyOutput, { minLength: 1, maxLength: 4 }), fc.nat({ max: 7 }), (outputs, offset) => {
+        const body = Buffer.concat([Buffer.alloc(offset), encodePrediction(outputs)]).subarray(offset);
+        const stored = decodePrediction(body);
+        const known = ({ name, datatype, shape }: Omit<Tensor, 'data'>) => ({ name, datatype, shape });
+        expect(stored.map(known)).toEqual(outputs.map(known));
+        expect(stored.map(storedElements)).toEqual(outputs.map(({ data }) => data));
+        expect(stored.map(({ bytes }) => bytes.toString('hex'))).toEqual(
+          outputs.map((output) => tensorBytes(output).toString('hex')),
+        );
+      }),
+    );
+  });
+
+  it('says its first output as a value where that has one element, else as a flat array', () => {
+    expect(predictionText(encodePrediction([scores(0.5), scores(1, 2)]))).toBe('0.5');
+    expect(predictionText(encodePrediction([scores(0.5, Number.NaN)]))).toBe('[0.5,"NaN"]');
+    expect(predictionText(encodePrediction([scores()]))).toBe('[]');
+    expect(predictionText(encodePrediction([{ name: 'y', datatype: 'BYTES', shape: [], data: ['a"'] }]))).toBe(
+      '"a\\""',
+    );
+  });
+
+  it('says JSON of any output', () => {
+    const label: Tensor = { name: 'label', datatype: 'INT64', shape: [1], data: BigInt64Array.of(2n ** 62n) };
+    const [, stored] = decodePrediction(encodePrediction([scores(1), label]));
+    expect(stored && storedElementsAsJson(stored)).toBe('4611686018427387904');
+  });
+
+  it('keeps a NUL that a model has put into its text', () => {
+    const [stored] = decodePrediction(encodePrediction([{ name: 'y', datatype: 'BYTES', shape: [1], data: ['a\0'] }]));
+    expect(stored && storedElementsAsJson(stored)).toBe('"a\\u0000"');
+  });
+});
