@@ -20,6 +20,8 @@ export interface MetricSources {
   invalidationLag?(): number | undefined;
   /** Seconds since this process last knew that it had applied the whole log. */
   invalidationLagSeconds?(): number | undefined;
+  /** How loaded the process is, 0 to 1. */
+  load?(): number;
   /** Whether each tier in use answers. */
   tierHealth?(): Partial<Record<StoredTier, boolean>>;
 }
@@ -122,6 +124,12 @@ function exportCacheStats(registry: Registry, stats: () => CacheStats): void {
 }
 
 function exportHealth(registry: Registry, sources: MetricSources): void {
+  gauge(
+    registry,
+    'cdn_load',
+    'How loaded this process is, 0 to 1: the busiest of event loop, model slots and queues, averaged over seconds.',
+    () => known(sources.load?.()),
+  );
   gauge(registry, 'cdn_cache_tier_healthy', 'Whether a tier in use answers: 1, or 0 while it is left alone.', () =>
     Object.entries(sources.tierHealth?.() ?? {}).map(([tier, healthy]) => [{ cache_level: tier }, healthy ? 1 : 0]),
   );

@@ -8,6 +8,7 @@ import type { EdgeConfig } from './config';
 import { createApp } from './http/app';
 import { HttpCache } from './http-cache/http-cache';
 import { OriginClient } from './http-cache/origin-client';
+import { Scheduler } from './inference/execution/scheduler';
 import { createSessionHost } from './inference/execution/session-host';
 import type { ExecutionHost } from './inference/execution/types';
 import { Predictor } from './inference/predictor';
@@ -18,6 +19,8 @@ import { exportWorkerMetrics } from './worker-metrics';
 
 /** Share of the disk tier's bytes that large bodies may fill; the rest is the log of entries. */
 const BODY_SHARE = 0.5;
+
+const LOAD_SAMPLE_MS = 1_000;
 
 /** An edge task's service. */
 export interface EdgeService {
@@ -66,6 +69,8 @@ export async function createEdgeService(
         });
   if (config.redisUrl === undefined) log.info('REDIS_URL is not set: no L1, and invalidations do not reach this task');
 
+  const scheduler = new Scheduler();
+  const loadSampling = setInterval(() => scheduler.sampleLoad(), LOAD_SAMPLE_MS).unref();
   const metrics = createMetrics(config.region, {
     stats: () => withBodies(cache.stats(), bodies?.usage()),
     tierHealth: () => {
@@ -74,6 +79,7 @@ export async function createEdgeService(
     },
     invalidationLag: () => open?.controlLog.lag()?.messages,
     invalidationLagSeconds: () => open?.controlLog.lag()?.seconds,
+    load: () => scheduler.load,
   });
   exportModelMetrics(metrics.registry, supply.repository);
   exportWorkerMetrics(metrics.registry, () => host.counts());
@@ -87,7 +93,8 @@ export async function createEdgeService(
       repository: supply.repository,
       control: supply.control,
       modelControl: config.modelControl,
-      predictor: new Predictor(cache),
+      predictor: new Predictor(cache, scheduler),
+      load: () => scheduler.load,
       metrics,
       unavailableReason: () => (draining ? 'the service is stopping' : supply.pendingReason()),
     },
@@ -102,6 +109,7 @@ export async function createEdgeService(
       draining = true;
     },
     async close() {
+      clearInterval(loadSampling);
       await app.close();
       await supply.stop();
       await host.close();

@@ -20,6 +20,8 @@ export interface HttpContext {
   readonly modelControl?: boolean;
   readonly predictor: Predictor;
   readonly metrics: Metrics;
+  /** How loaded this process is, 0 to 1: see `LoadMeter`. */
+  readonly load?: () => number;
   /** Why this process should get no requests now; `undefined` when it should. */
   readonly unavailableReason: () => string | undefined;
 }

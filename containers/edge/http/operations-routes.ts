@@ -9,7 +9,8 @@ export function registerOperationsRoutes(app: FastifyInstance, context: HttpCont
     reply.header('cache-control', 'no-store');
     if (reason !== undefined) return reply.code(503).send({ status: 'unavailable', reason, region });
     const models = Object.fromEntries(repository.names().map((name) => [name, repository.live(name)?.version]));
-    return { status: 'ok', region, models };
+    const load = context.load?.();
+    return { status: 'ok', region, models, ...(load === undefined ? {} : { load: Math.round(load * 1_000) / 1_000 }) };
   });
 
   app.get('/metrics', async (_request, reply) => {
