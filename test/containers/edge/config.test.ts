@@ -11,6 +11,8 @@ describe('readConfig', () => {
       redisUrl: undefined,
       routePolicies: [],
       channelPollMs: 5000,
+      modelWorkers: undefined,
+      modelRunTimeoutMs: 30_000,
     });
   });
 
@@ -32,6 +34,11 @@ describe('readConfig', () => {
       ROUTE_POLICIES: '[{"path":"/api/*","defaultTtlSeconds":60,"tags":["API"]},{"path":"*","cache":false}]',
       LOG_LEVEL: 'warn',
       CHANNEL_POLL_SECONDS: '7',
+      SERVER_NAME: 'triton',
+      MODEL_WORKERS: '3',
+      MODEL_RUN_TIMEOUT_MS: '5000',
+      MODEL_VERSION_POLICY: 'latest:2',
+      MODEL_CONTROL: 'explicit',
       TASK_ID: 'task-1',
     });
     expect(config).toEqual({
@@ -52,6 +59,11 @@ describe('readConfig', () => {
       ],
       logLevel: 'warn',
       channelPollMs: 7000,
+      serverName: 'triton',
+      modelWorkers: 3,
+      modelRunTimeoutMs: 5_000,
+      versionPolicy: { kind: 'latest', count: 2 },
+      modelControl: true,
       taskId: 'task-1',
     });
   });
@@ -76,6 +88,14 @@ describe('readConfig', () => {
     [
       { ...MODELS, MEMORY_CACHE_MAX_BYTES: '10' },
       'MEMORY_CACHE_MAX_BYTES="10": must be a size in bytes, a whole number from 1048576 to 1099511627776',
+    ],
+    [
+      { ...MODELS, MODEL_WORKERS: '0' },
+      'MODEL_WORKERS="0": must be a number of worker processes, a whole number from 1 to 256',
+    ],
+    [
+      { ...MODELS, MODEL_RUN_TIMEOUT_MS: '30s' },
+      'MODEL_RUN_TIMEOUT_MS="30s": must be a time in milliseconds, a whole number from 1 to 3600000',
     ],
     [{ ...MODELS, ROUTE_POLICIES: '[{' }, 'ROUTE_POLICIES="[{": must be a JSON array of route policies'],
     [{ ...MODELS, ROUTE_POLICIES: '{}' }, 'ROUTE_POLICIES="{}": {} must be an array of route policies'],
