@@ -6,6 +6,7 @@ export interface Answer {
   readonly bytes: number;
   /** Status line and header fields. */
   head(): string;
+  body(): string;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -60,6 +61,7 @@ export class HttpConnection {
       status: Number(bytes.toString('latin1', STATUS_AT, STATUS_AT + 3)),
       bytes: length,
       head: () => bytes.toString('latin1', 0, headEnd),
+      body: () => bytes.toString('utf8', headEnd + HEAD_END.length, length),
     });
   }
 }

@@ -15,12 +15,12 @@ const KEPT_INPUTS = 3;
 
 /** Runs of one measurement: enough that its 99th percentile is not simply the slowest. */
 const WINDOW_RUNS = 100;
-const WINDOWS = 4;
+const WINDOWS = 3;
 /** Time after which a measurement ends with what it has, ms, once it has this many runs. */
-const MEASURE_LIMIT_MS = 400;
+const MEASURE_LIMIT_MS = 250;
 const LEAST_RUNS = 50;
 /** Time after which it ends anyhow, ms. */
-const SLOW_LIMIT_MS = 2_000;
+const SLOW_LIMIT_MS = 1_500;
 const PERCENTILE = 0.99;
 
 /** A run for trial: rejects as `RunnableSession.run`, after 30 s at the latest. */
