@@ -31,6 +31,8 @@ export interface FillRequest {
   readonly candidate: Candidate | undefined;
   /** Taken before anything was looked up. */
   readonly ticket: FillTicket;
+  /** How long the list of variants that is stored already is kept from now on, ms. */
+  readonly variantListKeptForMs: () => number;
   /** Called for each 1xx response. */
   readonly onInterim?: (status: number, headers: Fields) => void;
 }
@@ -176,7 +178,7 @@ export function stored(
 
 /** Puts a whole response into the tiers, under its variant where its fields say that there are several. */
 export function store(
-  request: Pick<FillRequest, 'headers' | 'policy' | 'ticket'>,
+  request: Pick<FillRequest, 'headers' | 'policy' | 'ticket' | 'variantListKeptForMs'>,
   head: ResponseHead,
   inlineBody: Buffer,
 ): boolean {
@@ -186,8 +188,13 @@ export function store(
   const names = varyNames(head.headers);
   if (names.length === 0) return ticket.commit(filled, tiers);
   const isStored = ticket.commit(filled, tiers, variantOf(names, headers));
-  // It answers nothing by itself, but it has to outlive every variant, or they could not be found.
-  if (isStored) ticket.commit({ ...filled, body: encodeVaries(names) }, tiers);
+  if (isStored) {
+    // It answers nothing by itself, but it has to outlive every variant, or they could not be found.
+    const { ttlMs, staleWhileRevalidateMs = 0, staleIfErrorMs = 0 } = filled;
+    const keptForMs = ttlMs + Math.max(staleWhileRevalidateMs, staleIfErrorMs);
+    const listForMs = Math.max(keptForMs, request.variantListKeptForMs());
+    ticket.commit({ tags: filled.tags, body: encodeVaries(names), ttlMs: listForMs }, tiers);
+  }
   return isStored;
 }
 

@@ -13,6 +13,7 @@ import { hasValidator, statedLifetime } from './freshness';
 import { endToEnd, type OriginResponse, viaField } from './origin-client';
 import { partOf } from './part';
 import { confirmedHead, headToStore } from './response-head';
+import { variantListKeptForMs } from './variant-list';
 
 /** Methods that do not change the origin (RFC 9110, 9.2.1). */
 const SAFE_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
@@ -52,13 +53,13 @@ export class Forwarder {
 
   /** Passes a HEAD on, and takes what it says of the stored response to GET (RFC 9111, 4.3.5). */
   async passHead(exchange: Exchange, stored: Candidate | undefined, ticket: FillTicket): Promise<void> {
-    const { policy, request, key } = exchange;
+    const { policy, key } = exchange;
     const response = await this.#ask(exchange);
     if (stored && !stored.head.part && response.status === 200) {
       const isSame = isSameRepresentation(stored.head.headers, response.headers);
       if (!isSame) this.#cache.invalidateKeys([key]);
       const confirmed = isSame && confirmedHead(stored.head, response, policy, isAuthorized(exchange));
-      if (confirmed) store({ headers: request.headers, policy, ticket }, confirmed, stored.inlineBody);
+      if (confirmed) store(this.#fillRequest(exchange, ticket), confirmed, stored.inlineBody);
     }
     await this.send(exchange, response, stored ? 'stale' : 'uri-miss');
   }
@@ -152,9 +153,17 @@ export class Forwarder {
   }
 
   #fillRequest(exchange: Exchange, ticket: FillTicket): FillRequest {
-    const { target, request, policy } = exchange;
+    const { target, request, policy, key } = exchange;
     const authorized = isAuthorized(exchange);
-    return { target, headers: request.headers, authorized, policy, candidate: undefined, ticket };
+    return {
+      target,
+      headers: request.headers,
+      authorized,
+      policy,
+      candidate: undefined,
+      ticket,
+      variantListKeptForMs: () => variantListKeptForMs(this.#cache, key, this.#context.clock),
+    };
   }
 }
 

@@ -17,6 +17,7 @@ import { partAnswer } from './part';
 import { RecentKeys } from './recent-keys';
 import { judge, mayAnswerInstead } from './reuse';
 import { ageOf, decodeStored, type ResponseHead } from './stored-response';
+import { variantListKeptForMs } from './variant-list';
 import { variantOf } from './vary';
 
 /** What the HTTP cache is made of. */
@@ -224,7 +225,7 @@ export class HttpCache {
 
   /** Asks the origin, on behalf of everybody who joins until the response is stored. */
   #fill(exchange: Exchange, { selected, flightKey }: Selection, ticket: FillTicket, inBackground = false): Flight {
-    const { request, response, target, policy } = exchange;
+    const { request, response, target, policy, key } = exchange;
     const headers = { ...withoutConditions(endToEnd(request.headers)), via: viaField(request) };
     const onInterim = (status: number, fields: Fields) => sendInterim(response, status, fields);
     const arrival = this.#arrive(exchange, {
@@ -234,6 +235,7 @@ export class HttpCache {
       policy,
       candidate: selected?.head.part ? undefined : selected,
       ticket,
+      variantListKeptForMs: () => variantListKeptForMs(this.#cache, key, this.#clock),
       ...(inBackground ? {} : { onInterim }),
     });
     const flight: Flight = { ticket, leader: request.headers, arrival };

@@ -89,6 +89,29 @@ describe('fills', () => {
   });
 });
 
+describe('variants', () => {
+  it('are found as long as each of them is kept, whatever the lifetimes of those stored after it', async () => {
+    await start();
+    const hour = 3_600;
+    edge.origin((request, response) => {
+      const lifetime = request.headers.accept === 'long' ? 24 * hour : 1;
+      response
+        .writeHead(200, { 'cache-control': `max-age=${lifetime}`, vary: 'accept' })
+        .end(String(request.headers.accept));
+    });
+    await edge.get('/v', { accept: 'long' });
+    for (let stored = 2; stored <= 3; stored++) {
+      await edge.get('/v', { accept: `short ${stored}` });
+      edge.pass(10 * hour);
+      expect(await edge.get('/v', { accept: 'long' })).toMatchObject({ text: 'long' });
+      expect(edge.asked).toHaveLength(stored);
+    }
+    edge.pass(5 * hour);
+    await edge.get('/v', { accept: 'long' });
+    expect(edge.asked).toHaveLength(4);
+  });
+});
+
 describe('an invalidation', () => {
   it.each(['before the headers', 'in the middle of the body'])(
     'that comes %s of a fill keeps it out',
