@@ -1,4 +1,5 @@
 import { decodeEntry, EntryFormatError } from './entry-codec';
+import type { EntryHeads } from './entry-heads';
 import { decodeRecord, type Segment } from './entry-segments';
 import { type CacheEntry, type Position, retainedUntil } from './types';
 
@@ -17,7 +18,7 @@ export interface Location {
 
 /** Location of an entry that was just written, or found. */
 export function locationOf(entry: CacheEntry, at: Pick<Location, 'segment' | 'offset' | 'length'>): Location {
-  // Spelt out: spreading `at` costs several times as much, for every entry of a start-up scan.
+  // Spelt out: spreading `at` costs several times as much.
   return {
     segment: at.segment,
     offset: at.offset,
@@ -25,6 +26,23 @@ export function locationOf(entry: CacheEntry, at: Pick<Location, 'segment' | 'of
     storedAt: entry.storedAt,
     stamp: entry.stamp,
     retainedUntil: retainedUntil(entry),
+    wasRead: false,
+  };
+}
+
+/** As `locationOf`, of an entry that is not decoded. */
+export function locationOfHead(
+  heads: EntryHeads,
+  start: number,
+  at: Pick<Location, 'segment' | 'offset' | 'length'>,
+): Location {
+  return {
+    segment: at.segment,
+    offset: at.offset,
+    length: at.length,
+    storedAt: heads.storedAtAt(start),
+    stamp: heads.stampAt(start),
+    retainedUntil: heads.retainedUntilAt(start),
     wasRead: false,
   };
 }
@@ -93,9 +111,17 @@ export class DiskIndex {
     return new Set(this.#keys.get(segment)?.filter(isWanted));
   }
 
-  /** Takes over what an old segment says of a key, `undefined` when it says that the key is gone. Newest segment first. */
+  /** Whether what older records say of the key no longer holds. */
+  isKnown(key: string): boolean {
+    if (this.#locations.has(key)) return true;
+    return this.#gone !== undefined && this.#gone.size > 0 && this.#gone.has(key);
+  }
+
+  /**
+   * Takes over what an old record says of a key that is not known, `undefined` when it says that the key is gone. Newest
+   * record first.
+   */
   inherit(key: string, location: Location | undefined): void {
-    if (this.#locations.has(key) || this.#gone?.has(key)) return;
     if (location) this.place(key, location);
     else this.#gone?.add(key);
   }

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Logger } from '../control/types';
 import { claimDirectory } from './directory-claim';
 import { DiskHealth, type DiskHealthOptions, isDiskFull } from './disk-health';
-import { DiskIndex, entryOfRecord, type Location, locationOf, readableEntry } from './disk-index';
+import { DiskIndex, entryOfRecord, locationOf, locationOfHead, readableEntry } from './disk-index';
 import { encodeEntry } from './entry-codec';
 import {
   decodeRecord,
@@ -15,7 +15,7 @@ import {
 } from './entry-segments';
 import { type EntryRecord, type PendingGroup, PendingWrites } from './pending-writes';
 import { SegmentLog } from './segment-log';
-import { type BoundedStore, type CacheEntry, retainedUntil, type StoreUsage } from './types';
+import type { BoundedStore, CacheEntry, StoreUsage } from './types';
 
 /** Deviations for tests. */
 export interface DiskStoreOptions extends DiskHealthOptions {
@@ -270,10 +270,11 @@ export class DiskStore implements BoundedStore {
   }
 
   async #load(inherited: readonly Segment[]): Promise<void> {
+    const buffer = Buffer.allocUnsafeSlow(Math.max(0, ...inherited.map(({ bytes }) => bytes)));
     for (const segment of inherited.toReversed()) {
       if (this.#closed) break;
       try {
-        await this.#loadSegment(segment);
+        await this.#loadSegment(segment, buffer);
       } catch (error) {
         const wasRemovedMeanwhile = !this.#files.holds(segment);
         if (!wasRemovedMeanwhile) this.#log.error({ err: error, path: segment.path }, 'old disk cache cannot be read');
@@ -282,27 +283,17 @@ export class DiskStore implements BoundedStore {
     this.#index.loaded();
   }
 
-  async #loadSegment(segment: Segment): Promise<void> {
+  async #loadSegment(segment: Segment, buffer: Buffer): Promise<void> {
     const now = this.#clock();
-    /** The last word of this segment on each key; `undefined` when it is gone. */
-    const found = new Map<string, Location | undefined>();
-    const { corrupt } = await scanSegment(segment, ({ kind, payload, offset, length }) => {
-      if (kind === 'removal') return void found.set(payload.toString(), undefined);
-      const entry = readableEntry(payload);
-      // Whole but not readable: another version of this service wrote it.
-      if (!entry) return;
-      if (retainedUntil(entry) <= now) found.set(entry.key, undefined);
-      else found.set(entry.key, locationOf(entry, { segment, offset, length }));
+    const { corrupt } = await scanSegment(segment, buffer, ({ kind, offset, length, payloadAt }, bytes, heads) => {
+      if (!this.#files.holds(segment)) return;
+      const key = kind === 'entry' ? heads.keyAt(payloadAt) : bytes.toString('utf8', payloadAt, offset + length);
+      // What is on its way to the disk is newer.
+      if (this.#index.isKnown(key) || this.#pending.get(key)) return;
+      const isKept = kind === 'entry' && heads.retainedUntilAt(payloadAt) > now;
+      this.#index.inherit(key, isKept ? locationOfHead(heads, payloadAt, { segment, offset, length }) : undefined);
     });
     this.#corrupt += corrupt;
-
-    const slices = new Slices();
-    for (const [key, location] of found) {
-      if (slices.isOver()) await slices.next();
-      if (!this.#files.holds(segment)) return;
-      // What is on its way to the disk is newer.
-      if (!this.#pending.get(key)) this.#index.inherit(key, location);
-    }
   }
 }
 

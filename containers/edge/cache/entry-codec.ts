@@ -1,11 +1,11 @@
 import type { CacheEntry } from './types';
 
-const FORMAT = 2;
+export const FORMAT = 2;
 /**
  * format u8, storedAt f64, ttlMs f64, seq f64, staleWhileRevalidateMs f64, staleIfErrorMs f64, epoch u16, key u16,
- * tag count u16, body u32.
+ * tag count u16, body u32. `EntryHeads` reads the same.
  */
-const HEADER_BYTES = 1 + 5 * 8 + 2 + 2 + 2 + 4;
+export const HEADER_BYTES = 1 + 5 * 8 + 2 + 2 + 2 + 4;
 const MAX_U16 = 0xffff;
 
 /** Bytes that are not an entry in this format: another version's, or damaged. */

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { writeFully } from './body-file';
+import { EntryHeads } from './entry-heads';
 
 /** Marks the start of a record, so that a scan finds the next one behind damage. */
 const MAGIC = Buffer.from('mlc2');
+const MAGIC_CODE = MAGIC.readUInt32LE();
 /** magic, kind u8, payload length u32, CRC-32 u32 over kind, length and payload, seeded by the segment's salt. */
 const HEADER_BYTES = MAGIC.length + 1 + 4 + 4;
 const CHECKED_FROM = MAGIC.length;
@@ -15,6 +17,8 @@ const SALT_BYTES = 8;
 const SEGMENT_NAME = /^(\d{12})-([0-9a-f]{16})\.segment$/;
 /** A scan holds the event loop no longer than this at once. */
 const SLICE_MS = 2;
+/** Records between two looks at the clock: some tens of microseconds' work. */
+const STEPS_PER_LOOK = 64;
 
 /** What a record says: here is an entry, or the entry of this key is gone. */
 export type RecordKind = 'entry' | 'removal';
@@ -28,9 +32,11 @@ export interface NewRecord {
 }
 
 /** One record found by a scan; `offset` and `length` cover it whole. */
-export interface ScannedRecord extends NewRecord {
+export interface RecordPlace {
+  readonly kind: RecordKind;
   readonly offset: number;
   readonly length: number;
+  readonly payloadAt: number;
 }
 
 /** A file of records that only grows; its number gives its age. */
@@ -121,23 +127,28 @@ export function readSegment(segment: Segment): Promise<Buffer> {
 }
 
 /**
- * Reads a segment's records from the start, passing over damage: `corrupt` counts stretches that are not records, a
- * torn tail among them. Calls `visit` in the order of writing, with a turn of the event loop every few milliseconds.
+ * Finds a segment's records from the start, passing over damage: `corrupt` counts stretches that are not records, a torn
+ * tail among them. Then visits them, the last written first, with a turn of the event loop every few milliseconds. An
+ * entry counts as whole when its lengths add up: its sum is checked when it is read, and one that has come to harm is a
+ * miss then. `buffer` takes the segment's bytes, as one read, and may be used again for the next one.
  */
 export async function scanSegment(
   segment: Segment,
-  visit: (record: ScannedRecord) => void,
+  buffer: Buffer,
+  visit: (record: RecordPlace, segmentBytes: Buffer, heads: EntryHeads) => void,
 ): Promise<{ readonly corrupt: number }> {
-  const bytes = await readSegment(segment);
+  const bytes = await readInto(buffer, segment);
+  const heads = new EntryHeads(bytes);
   const slices = new Slices();
+  const offsets: number[] = [];
   let corrupt = 0;
   let offset = 0;
-  while (offset < bytes.length) {
-    if (slices.isOver()) await slices.next();
+  for (let step = 0; offset < bytes.length; step++) {
+    if (step % STEPS_PER_LOOK === 0 && slices.isOver()) await slices.next();
     const length = recordLengthAt(bytes, offset);
-    const record = length === undefined ? undefined : decodeRecord(bytes.subarray(offset, offset + length), segment);
-    if (record && length !== undefined) {
-      visit({ ...record, offset, length });
+    const kind = length === undefined ? undefined : kindOf(bytes, offset, length, heads, segment);
+    if (kind && length !== undefined) {
+      if (kind !== 'foreign') offsets.push(offset);
       offset += length;
     } else {
       corrupt += 1;
@@ -145,13 +156,47 @@ export async function scanSegment(
       offset = next === -1 ? bytes.length : next;
     }
   }
+  for (let i = offsets.length - 1; i >= 0; i--) {
+    if (i % STEPS_PER_LOOK === 0 && slices.isOver()) await slices.next();
+    visit(placeAt(bytes, offsets[i] ?? 0), bytes, heads);
+  }
   return { corrupt };
 }
 
+async function readInto(buffer: Buffer, { file, bytes }: Segment): Promise<Buffer> {
+  let done = 0;
+  while (done < bytes) {
+    const { bytesRead } = await file.read(buffer, done, bytes - done, done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return buffer.subarray(0, done);
+}
+
+function placeAt(bytes: Buffer, offset: number): RecordPlace {
+  const kind = bytes[offset + CHECKED_FROM] === KIND_CODES.entry ? 'entry' : 'removal';
+  const length = HEADER_BYTES + bytes.readUInt32LE(offset + CHECKED_FROM + 1);
+  return { kind, offset, length, payloadAt: offset + HEADER_BYTES };
+}
+
 function recordLengthAt(bytes: Buffer, offset: number): number | undefined {
-  if (offset + HEADER_BYTES > bytes.length) return undefined;
+  if (offset + HEADER_BYTES > bytes.length || bytes.readUInt32LE(offset) !== MAGIC_CODE) return undefined;
   const length = HEADER_BYTES + bytes.readUInt32LE(offset + CHECKED_FROM + 1);
   return offset + length <= bytes.length ? length : undefined;
+}
+
+/** `foreign`: whole, but written by another version of this service; `undefined`: not a record. */
+function kindOf(
+  bytes: Buffer,
+  offset: number,
+  length: number,
+  heads: EntryHeads,
+  segment: Segment,
+): RecordKind | 'foreign' | undefined {
+  const isEntry = bytes[offset + CHECKED_FROM] === KIND_CODES.entry;
+  if (isEntry && heads.isEntry(offset + HEADER_BYTES, offset + length)) return 'entry';
+  const record = decodeRecord(bytes.subarray(offset, offset + length), segment);
+  return record && (record.kind === 'entry' ? 'foreign' : record.kind);
 }
 
 /** Long work in slices, so that requests are answered in between. */
