@@ -83,6 +83,16 @@ export class ModelQueue {
     return runs * this.cost.fixedMs + this.cost.marginalMs(this.#elements);
   }
 
+  /**
+   * Time that the next run is expected to take, ms, where it is of one request because the model cannot run rows
+   * together; infinite where it is not known, or where waiting for a slot makes a larger batch.
+   */
+  get soloMs(): number {
+    if (this.#batchable || !this.cost.isKnown) return Number.POSITIVE_INFINITY;
+    const next = this.#groups.get(ALONE)?.peek();
+    return next === undefined ? Number.POSITIVE_INFINITY : this.cost.predictMs(next.elements);
+  }
+
   /** Inputs as jobs carry them. */
   ordered(inputs: readonly Tensor[]): readonly Tensor[] {
     return inSignatureOrder(this.session.inputs, inputs);

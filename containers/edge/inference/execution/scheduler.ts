@@ -102,7 +102,7 @@ export class Scheduler {
     const { pool } = flow;
     this.#pools.add(pool);
     pool.backlogged(flow);
-    if (pool.busy < pool.slots) this.#lookForWorkSoon(pool);
+    if (pool.hasRoomFor(flow)) this.#lookForWorkSoon(pool);
     else this.#sweepSoon();
   }
 
@@ -130,15 +130,16 @@ export class Scheduler {
   }
 
   #fillSlots(pool: SlotPool): void {
-    while (pool.busy < pool.slots) {
-      const flow = pool.next();
-      if (flow === undefined) return;
+    for (let flow = pool.next(); flow !== undefined; flow = pool.next()) {
+      if (!pool.hasRoomFor(flow)) {
+        this.#sweepSoon();
+        return;
+      }
       const now = this.#clock.now();
       const jobs = flow.queue.take(now, pool.shareOfSlots());
       if (flow.queue.isEmpty) pool.drained(flow);
       if (jobs.length > 0) this.#begin(pool.begin(flow, jobs, now));
     }
-    if (pool.next() !== undefined) this.#sweepSoon();
   }
 
   #begin(run: Run): void {

@@ -4,6 +4,12 @@ import type { ModelQueue } from './model-queue';
 /** What a first run is taken to cost, ms, until it has been seen. */
 const UNKNOWN_COST_MS = 1;
 
+/**
+ * Time of short runs that a slot is given ahead, ms: they follow one another without a turn of the event loop or a trip
+ * to the worker in between, which would take as long as they do.
+ */
+const AHEAD_MS = 1;
+
 /** A queue among those that compete for a pool's slots. */
 export interface Flow {
   readonly queue: ModelQueue;
@@ -41,6 +47,8 @@ export class SlotPool {
   #slots = 1;
   #backlogged = 0;
   #virtualTime = 0;
+  /** What the runs under way are taken to cost, ms. */
+  #chargedMs = 0;
   #busyMs = 0;
   #busySince = 0;
 
@@ -69,6 +77,11 @@ export class SlotPool {
     return first;
   }
 
+  /** Whether a flow's next run can begin now. */
+  hasRoomFor({ queue }: Flow): boolean {
+    return this.busy < this.#slots || this.#chargedMs + queue.soloMs <= this.#slots * AHEAD_MS;
+  }
+
   /** Free slots that a flow may count on for itself. */
   shareOfSlots(): number {
     return Math.max(1, Math.floor((this.slots - this.busy) / this.#backlogged));
@@ -93,6 +106,7 @@ export class SlotPool {
     flow.start += chargedMs;
     this.#countBusy(now);
     this.busy += 1;
+    this.#chargedMs += chargedMs;
     return { flow, jobs, rows, elements, chargedMs, beganAt: now };
   }
 
@@ -100,6 +114,8 @@ export class SlotPool {
     flow.start += costMs - chargedMs;
     this.#countBusy(now);
     this.busy -= 1;
+    // Sums of floats drift.
+    this.#chargedMs = this.busy === 0 ? 0 : this.#chargedMs - chargedMs;
   }
 
   get isIdle(): boolean {
@@ -115,7 +131,7 @@ export class SlotPool {
   }
 
   #countBusy(now: number): void {
-    this.#busyMs += this.busy * (now - this.#busySince);
+    this.#busyMs += Math.min(this.busy, this.#slots) * (now - this.#busySince);
     this.#busySince = now;
   }
 }

@@ -159,6 +159,28 @@ describe('what is run together', () => {
   });
 });
 
+describe('short runs that cannot be run together', () => {
+  it('are given to a slot ahead, up to a millisecond of them', async () => {
+    const fake = session({ costMs: () => 0.3, mostAtOnce: 3 });
+    const queue = queueFor(fake, {}, false);
+    await warm(queue);
+    const began = clock.now();
+    const answers = [1, 2, 3, 4].map((id) => outcome(queue, [id]));
+    await clock.run();
+    expect(answers.map(({ value }) => value)).toEqual([[2], [4], [6], [8]]);
+    expect(fake.runs.slice(1).map(({ at }) => at - began)).toEqual([0, 0, 0, expect.closeTo(0.3)]);
+  });
+
+  it('wait for the slot where they are longer', async () => {
+    const fake = session({ costMs: () => 0.6 });
+    const queue = queueFor(fake, {}, false);
+    await warm(queue);
+    for (const id of [1, 2]) outcome(queue, [id]);
+    await clock.run();
+    expect(fake.runs).toHaveLength(3);
+  });
+});
+
 describe('a batch that fails', () => {
   const fails = (ids: readonly number[]) => ids.includes(13);
 

@@ -78,6 +78,8 @@ export interface FakeSessionOptions {
   readonly clock: VirtualClock;
   readonly slots?: number;
   readonly pool?: object;
+  /** Runs that may be under way at once; as many as slots by default. */
+  readonly mostAtOnce?: number;
   /** Time of a run of `rows` rows, ms. */
   readonly costMs: (rows: number) => number;
   /** Whether a run with these first elements of its rows fails. */
@@ -111,7 +113,7 @@ export class FakeSession implements RunnableSession {
     const ids = Array.from({ length: rows }, (_, row) => data[row * width] ?? Number.NaN);
     this.runs.push({ at: clock.now(), ids, options });
     this.running += 1;
-    if (this.running > this.slots) throw new Error(`${this.running} runs at once`);
+    if (this.running > (this.#options.mostAtOnce ?? this.slots)) throw new Error(`${this.running} runs at once`);
     return new Promise((resolve, reject) => {
       clock.after(costMs(rows), () => {
         this.running -= 1;
