@@ -1,9 +1,82 @@
-import type { Landed, TierTiming } from './flight';
 import type { MemorySlot } from './memory-store';
-import type { CacheAnswer } from './types';
+import type { CacheCounters } from './stats';
+import type { AnswerReceiver, CacheAnswer, CacheEntry, StaleReason, Tier } from './types';
+
+/** What a look-up brought back: an entry and where it was found. */
+export interface Landed {
+  readonly entry: CacheEntry;
+  readonly tier: Tier;
+  readonly stored: boolean;
+  /** Why it is given past its freshness. */
+  readonly stale: StaleReason | undefined;
+}
+
+/** Time one tier took, ms. */
+export interface TierTiming {
+  readonly tier: Tier;
+  readonly ms: number;
+}
 
 /** Timings of an answer from memory, shared: looking at the clock twice would take longer than the look-up. */
 export const FROM_MEMORY: readonly TierTiming[] = Object.freeze([Object.freeze({ tier: 'memory', ms: 0 })]);
+
+/** Makes answers of what was found, and counts the stale ones. */
+export class Answers {
+  readonly #counters: CacheCounters;
+  readonly #clock: () => number;
+
+  constructor(counters: CacheCounters, clock: () => number) {
+    this.#counters = counters;
+    this.#clock = clock;
+  }
+
+  /** The answer that what was found gives now. */
+  of({ entry, tier, stored, stale }: Landed, timings: readonly TierTiming[], collapsed: boolean): CacheAnswer {
+    if (stale !== undefined) this.#counters.servedStale(stale);
+    const ageMs = Math.max(0, this.#clock() - entry.storedAt);
+    return {
+      body: entry.body,
+      tags: entry.tags,
+      tier,
+      collapsed,
+      ageSeconds: Math.floor(ageMs / 1000),
+      ttlSeconds: remainingSeconds(entry.ttlMs - ageMs, stale !== undefined),
+      stale: stale !== undefined,
+      stored,
+      timings,
+    };
+  }
+
+  /** Hands the answer over. */
+  give(receiver: AnswerReceiver, landed: Landed, timings: readonly TierTiming[], collapsed: boolean): void {
+    const answer = this.of(landed, timings, collapsed);
+    try {
+      receiver.answered(answer);
+    } catch (error) {
+      throwApart(error);
+    }
+  }
+
+  /** Hands a failure over. */
+  refuse(receiver: AnswerReceiver, reason: unknown): void {
+    try {
+      receiver.failed(reason);
+    } catch (error) {
+      throwApart(error);
+    }
+  }
+}
+
+/** A receiver that throws has a defect, which is to be seen, but not to keep others from their answers. */
+function throwApart(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+function remainingSeconds(ms: number, isStale: boolean): number {
+  return isStale ? Math.floor(ms / 1000) : Math.max(0, Math.ceil(ms / 1000));
+}
 
 /** The answer that a fresh entry in memory gives at `now`, ms since 1970. */
 export function freshMemoryAnswer({ entry, freshUntil }: MemorySlot, now: number): CacheAnswer {
@@ -18,26 +91,5 @@ export function freshMemoryAnswer({ entry, freshUntil }: MemorySlot, now: number
     stale: false,
     stored: true,
     timings: FROM_MEMORY,
-  };
-}
-
-/** The answer that an entry gives at `now`, ms since 1970. */
-export function answerOf(
-  { entry, tier, stored, stale }: Landed,
-  timings: readonly TierTiming[],
-  collapsed: boolean,
-  now: number,
-): CacheAnswer {
-  const ageMs = Math.max(0, now - entry.storedAt);
-  return {
-    body: entry.body,
-    tags: entry.tags,
-    tier,
-    collapsed,
-    ageSeconds: Math.floor(ageMs / 1000),
-    ttlSeconds: Math.max(0, Math.ceil((entry.ttlMs - ageMs) / 1000)),
-    stale: stale !== undefined,
-    stored,
-    timings,
   };
 }

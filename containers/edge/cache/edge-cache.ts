@@ -1,28 +1,31 @@
-import { answerOf, FROM_MEMORY, freshMemoryAnswer } from './answer';
+import { Answers, FROM_MEMORY, freshMemoryAnswer } from './answer';
 import { BanSweeper } from './ban-sweeper';
 import { variantKey } from './base-key';
-import { type FillPlace, Flight, type Landed, type TierTiming } from './flight';
+import { type Fill, type FillOne, Fills, forOne } from './fills';
+import { Finds } from './finds';
+import { Flights, type LookUp } from './flights';
 import type { InvalidationIndex } from './invalidation-index';
-import type { MemoryStore } from './memory-store';
+import type { MemorySlot, MemoryStore } from './memory-store';
 import { type LeaseTiming, RegionLeases } from './region-leases';
 import { CacheCounters } from './stats';
 import { Tiers } from './tiers';
-import type {
-  BoundedStore,
-  CacheAnswer,
-  CacheEntry,
-  CacheStore,
-  EdgeCache,
-  FillDemand,
-  Filled,
-  FillOutcome,
-  FillPolicy,
-  FillTicket,
-  Found,
-  Position,
-  SharedStore,
-  StoredTier,
-  Waiter,
+import {
+  type AnswerReceiver,
+  type BoundedStore,
+  type CacheAnswer,
+  type CacheEntry,
+  type CacheStore,
+  type EdgeCache,
+  type FillDemand,
+  type FillOutcome,
+  type FillPolicy,
+  type FillTicket,
+  type Found,
+  retainedUntil,
+  type SharedStore,
+  type StaleReason,
+  type StoredTier,
+  type Waiter,
 } from './types';
 
 /** The tiers of an edge cache and what keeps them true. */
@@ -43,10 +46,6 @@ export interface EdgeCacheParts {
   readonly leaseTiming?: LeaseTiming;
 }
 
-type FillOne = (demand: FillDemand) => Promise<Filled>;
-
-type Fill = (missing: readonly Flight[]) => Promise<readonly FillOutcome[]>;
-
 const EVERYTHING: FillPolicy = {};
 
 /** Builds the edge cache over its tiers. Closing it closes them. */
@@ -63,49 +62,48 @@ class TieredCache implements EdgeCache {
   readonly #sweeper: BanSweeper;
   readonly #invalidateKeys: (keys: readonly string[]) => void;
   readonly #clock: () => number;
-  readonly #random: () => number;
-  readonly #flights = new Map<string, Flight>();
   readonly #counters = new CacheCounters();
-  readonly #forget = (flight: Flight): void => {
-    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
-  };
+  readonly #answers: Answers;
+  readonly #fills: Fills;
+  readonly #flights: Flights;
+  readonly #finds: Finds;
 
   constructor(parts: EdgeCacheParts) {
     const { memory, l1, l2, index, mayUseLasting = () => true, clock = Date.now, random = Math.random } = parts;
+    const counters = this.#counters;
+    const tiers = new Tiers({ memory, l1, l2, index, mayUseLasting, clock, counters });
     this.#memory = memory;
     this.#l2 = l2;
     this.#index = index;
     this.#clock = clock;
-    this.#random = random;
     this.#invalidateKeys = parts.invalidateKeys ?? ((keys) => void index.mark(keys));
-    this.#tiers = new Tiers({ memory, l1, l2, index, mayUseLasting, clock, counters: this.#counters });
-    this.#leases = new RegionLeases(l1, this.#tiers, this.#counters, clock, parts.leaseTiming);
+    this.#tiers = tiers;
+    this.#leases = new RegionLeases(l1, tiers, counters, clock, parts.leaseTiming);
+    this.#answers = new Answers(counters, clock);
+    this.#fills = new Fills({ tiers, leases: this.#leases, index, counters, clock, random });
+    this.#flights = new Flights({ tiers, counters, answers: this.#answers, clock }, this.#fills, index);
+    this.#finds = new Finds(tiers);
     this.#sweeper = new BanSweeper(memory, index, clock);
   }
 
   getOrFill(key: string, fill: FillOne, policy: FillPolicy = EVERYTHING, waiter?: Waiter): Promise<CacheAnswer> {
     const slot = this.#tiers.inMemory(key);
-    if (slot !== undefined) {
-      const now = this.#clock();
-      if (now < slot.freshUntil) {
-        this.#counters.memoryHits += 1;
-        return Promise.resolve(freshMemoryAnswer(slot, now));
-      }
-      if (now < slot.freshUntil + slot.entry.staleWhileRevalidateMs) {
-        const stale: Found = { entry: slot.entry, tier: 'memory' };
-        this.#refresh([stale], forOne(fill), policy);
-        this.#counters.memoryHits += 1;
-        return Promise.resolve(this.#answer({ ...stale, stored: true, stale: 'revalidating' }, FROM_MEMORY, false));
-      }
-    }
-    const joined = this.#joinable(key);
-    if (joined) return this.#join(joined, waiter);
-    const flight = this.#start(key, slot?.entry);
-    flight.await(waiter);
-    void (this.#isMemoryAll(flight, policy)
-      ? this.#fillOne(flight, fill, policy)
-      : this.#flyAlone(flight, fill, policy));
-    return flight.landing.then((landed) => this.#answer(landed, flight.timings, false));
+    const answer = slot && this.#fromMemory(slot, fill, policy);
+    // The rest apart, for its closures would cost every answer from memory something too.
+    return answer ? Promise.resolve(answer) : this.#promised(key, slot, fill, policy, waiter);
+  }
+
+  deliver(
+    key: string,
+    receiver: AnswerReceiver,
+    fill: FillOne,
+    policy: FillPolicy = EVERYTHING,
+    waiter?: Waiter,
+  ): void {
+    const slot = this.#tiers.inMemory(key);
+    const answer = slot && this.#fromMemory(slot, fill, policy);
+    if (answer) receiver.answered(answer);
+    else this.#flights.lookUp({ key, stale: staleIn(slot), receiver, waiter }, fill, policy);
   }
 
   async getOrFillMany(
@@ -125,34 +123,25 @@ class TieredCache implements EdgeCache {
       );
 
     const answers = new Map<string, CacheAnswer | Promise<CacheAnswer>>();
-    const own: Flight[] = [];
+    const lookUps: LookUp[] = [];
     const stale: Found[] = [];
     const now = this.#clock();
     for (const key of firstIndexes.keys()) {
       const slot = this.#tiers.inMemory(key);
-      if (slot && now < slot.freshUntil + slot.entry.staleWhileRevalidateMs) {
-        const found: Found = { entry: slot.entry, tier: 'memory' };
-        const isStale = now >= slot.freshUntil;
-        if (isStale) stale.push(found);
+      if (slot && now < slot.freshUntil) {
         this.#counters.memoryHits += 1;
-        const landed: Landed = { ...found, stored: true, ...(isStale ? { stale: 'revalidating' } : {}) };
-        answers.set(key, this.#answer(landed, FROM_MEMORY, false));
-        continue;
-      }
-      const joined = this.#joinable(key);
-      if (joined) answers.set(key, this.#join(joined, waiter));
-      else {
-        const flight = this.#start(key, slot?.entry);
-        flight.await(waiter);
-        own.push(flight);
-        answers.set(
-          key,
-          flight.landing.then((landed) => this.#answer(landed, flight.timings, false)),
-        );
+        answers.set(key, freshMemoryAnswer(slot, now));
+      } else if (slot && mayRevalidate(slot, now)) {
+        stale.push({ entry: slot.entry, tier: 'memory' });
+        answers.set(key, this.#staleAnswer(slot.entry));
+      } else {
+        const receive = (answered: (answer: CacheAnswer) => void, failed: (reason: unknown) => void) =>
+          void lookUps.push({ key, stale: staleIn(slot), receiver: { answered, failed }, waiter });
+        answers.set(key, new Promise(receive));
       }
     }
-    if (stale.length > 0) this.#refresh(stale, fill, policy);
-    void this.#fly(own, fill, policy);
+    if (stale.length > 0) this.#flights.refresh(stale, fill, policy);
+    this.#flights.lookUpMany(lookUps, fill, policy);
     // All at once: one that rejects before its turn must not count as unhandled.
     const settled = await Promise.all(answers.values());
     const byKey = new Map([...answers.keys()].map((key, i) => [key, settled[i]]));
@@ -171,21 +160,20 @@ class TieredCache implements EdgeCache {
   }
 
   inMemory(key: string): CacheEntry | undefined {
-    const slot = this.#tiers.inMemory(key);
-    if (slot === undefined) return undefined;
-    const { staleWhileRevalidateMs, staleIfErrorMs } = slot.entry;
-    const retainedUntil = slot.freshUntil + Math.max(staleWhileRevalidateMs, staleIfErrorMs);
-    return this.#clock() < retainedUntil ? slot.entry : undefined;
+    const entry = this.#tiers.inMemory(key)?.entry;
+    return entry !== undefined && this.#clock() < retainedUntil(entry) ? entry : undefined;
   }
 
   find(key: string, policy: FillPolicy = EVERYTHING): Found | undefined | Promise<Found | undefined> {
     const entry = this.inMemory(key);
-    return entry ? { entry, tier: 'memory' } : this.#tiers.find(key, policy.tiers);
+    if (entry === undefined) return this.#finds.nearest(key, policy.tiers);
+    const isFresh = this.#clock() < entry.storedAt + entry.ttlMs;
+    return isFresh ? { entry, tier: 'memory' } : this.#finds.newerThan(entry, policy.tiers);
   }
 
-  recordHit(tier: StoredTier, stale: boolean): void {
+  recordHit(tier: StoredTier, stale?: StaleReason): void {
     this.#counters.hit(tier);
-    if (stale) this.#counters.servedStale('revalidating');
+    if (stale !== undefined) this.#counters.servedStale(stale);
   }
 
   recordMiss(): void {
@@ -198,7 +186,8 @@ class TieredCache implements EdgeCache {
     return {
       isCurrent: () => this.#index.maySee(key, stamp, tagVersion),
       commit: (filled, policy = EVERYTHING, variant = undefined) => {
-        const { stored } = this.#store(variant === undefined ? key : variantKey(key, variant), filled, stamp, policy);
+        const storedUnder = variant === undefined ? key : variantKey(key, variant);
+        const { stored } = this.#fills.store(storedUnder, filled, stamp, policy);
         if (variant !== undefined) this.#leases.release(key);
         return stored;
       },
@@ -227,204 +216,46 @@ class TieredCache implements EdgeCache {
   async close(): Promise<void> {
     this.#sweeper.close();
     this.#leases.close();
-    await Promise.allSettled([...this.#flights.values()].map((flight) => flight.landing));
+    await this.#flights.landed();
     await this.#tiers.close();
   }
 
-  #joinable(key: string): Flight | undefined {
-    const flight = this.#flights.get(key);
-    if (flight === undefined || flight.filling === undefined) return flight;
-    return this.#index.maySee(key, flight.filling.stamp, flight.filling.tagVersion) ? flight : undefined;
-  }
-
-  async #join(flight: Flight, waiter: Waiter | undefined): Promise<CacheAnswer> {
-    flight.await(waiter);
-    const joined = performance.now();
-    this.#counters.collapsed();
-    const landed = await flight.landing;
-    return this.#answer(landed, [...FROM_MEMORY, { tier: landed.tier, ms: performance.now() - joined }], true);
-  }
-
-  /** A flight that replaces one which this request must not join; the other ends by itself. */
-  #start(key: string, stale: CacheEntry | undefined, refreshing = false): Flight {
-    const flight = new Flight(key, refreshing, this.#forget);
-    flight.timings.push(...FROM_MEMORY);
-    if (stale) flight.stale = { entry: stale, tier: 'memory' };
-    this.#flights.set(key, flight);
-    return flight;
-  }
-
-  /** Replaces stale entries in the background, each once however many requests have met it. */
-  #refresh(stale: readonly Found[], fill: Fill, policy: FillPolicy): void {
-    const flights = stale
-      .filter(({ entry }) => !this.#joinable(entry.key))
-      .map(({ entry }) => this.#start(entry.key, entry, true));
-    if (flights.length > 0) void this.#fly(flights, fill, policy);
-  }
-
-  /** Whether nothing but memory can be asked before the origin. */
-  #isMemoryAll({ stale }: Flight, { tiers, oncePerRegion }: FillPolicy): boolean {
-    return stale === undefined && oncePerRegion !== true && this.#tiers.lasting(tiers).length === 0;
-  }
-
-  /** As `#fly` for one flight, without the lists: most look-ups below memory end at the first tier. */
-  async #flyAlone(flight: Flight, fill: FillOne, policy: FillPolicy): Promise<void> {
-    await this.#searchLowerTiers(flight, policy);
-    if (!flight.settled && policy.oncePerRegion !== true) return this.#fillOne(flight, fill, policy);
-    if (!flight.settled) return this.#fillMissing([flight], forOne(fill), policy);
-    if (flight.stale) this.#refresh([flight.stale], forOne(fill), policy);
-  }
-
-  /** Settles every flight: from the lower tiers where they hold the key, the others by a fill. Never rejects. */
-  async #fly(flights: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {
-    await Promise.all(flights.map((flight) => this.#searchLowerTiers(flight, policy)));
-    const stale = flights.flatMap(({ settled, stale: found }) => (settled && found ? [found] : []));
-    if (stale.length > 0) this.#refresh(stale, fill, policy);
-
-    const missing = flights.filter(({ settled }) => !settled);
-    if (missing.length > 0) await this.#fillMissing(missing, fill, policy);
-  }
-
-  async #fillMissing(missing: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {
-    if (!policy.oncePerRegion) return this.#fill(missing, fill, policy);
-    const begun = await Promise.all(missing.map(({ key }) => this.#leases.begin(key)));
-    const own = missing.filter((_, i) => begun[i] === 'fill');
-    const others = missing.filter((_, i) => begun[i] === 'wait');
-    missing.forEach((flight, i) => {
-      const entry = begun[i];
-      if (typeof entry === 'object') this.#landFromRegion(flight, entry, policy);
-    });
-    // Own fills do not wait for other tasks, which may be waiting for ours.
-    await Promise.all([
-      own.length > 0 ? this.#fill(own, fill, policy) : undefined,
-      ...others.map((flight) => this.#awaitRegion(flight, fill, policy)),
-    ]);
-  }
-
-  async #searchLowerTiers(flight: Flight, { tiers }: FillPolicy): Promise<void> {
-    for (const store of this.#tiers.lasting(tiers)) {
-      const asked = performance.now();
-      const found = await this.#tiers.lookUp(store, flight.key);
-      flight.timings.push({ tier: store.tier, ms: performance.now() - asked });
-      if (!found) continue;
-      if (this.#clock() < found.storedAt + found.ttlMs) {
-        this.#counters.hit(store.tier);
-        flight.stale = undefined;
-        const entry = this.#tiers.promote(found, store.tier, tiers);
-        return flight.land({ entry, tier: store.tier, stored: true });
-      }
-      if (!flight.stale || flight.stale.entry.storedAt < found.storedAt) {
-        flight.stale = { entry: found, tier: store.tier };
-      }
+  /** What the memory tier can answer at once, if anything. */
+  #fromMemory(slot: MemorySlot, fill: FillOne, policy: FillPolicy): CacheAnswer | undefined {
+    const now = this.#clock();
+    if (now < slot.freshUntil) {
+      this.#counters.memoryHits += 1;
+      return freshMemoryAnswer(slot, now);
     }
-    const { stale, refreshing } = flight;
-    if (!stale || refreshing || !this.#isStaleWithin(stale.entry, stale.entry.staleWhileRevalidateMs)) return;
-    if (stale.tier !== 'memory') this.#tiers.promote(stale.entry, stale.tier, tiers);
-    this.#counters.hit(stale.tier);
-    flight.land({ ...stale, stored: true, stale: 'revalidating' });
+    if (!mayRevalidate(slot, now)) return undefined;
+    const { entry } = slot;
+    this.#flights.refresh([{ entry, tier: 'memory' }], forOne(fill), policy);
+    return this.#staleAnswer(entry);
   }
 
-  async #awaitRegion(flight: Flight, fill: Fill, policy: FillPolicy): Promise<void> {
-    const waiting = performance.now();
-    const found = await this.#leases.wait(flight.key);
-    flight.timings.push({ tier: 'l1', ms: performance.now() - waiting });
-    if (found) this.#landFromRegion(flight, found, policy);
-    else await this.#fill([flight], fill, policy);
+  #staleAnswer(entry: CacheEntry): CacheAnswer {
+    this.#counters.memoryHits += 1;
+    return this.#answers.of({ entry, tier: 'memory', stored: true, stale: 'revalidating' }, FROM_MEMORY, false);
   }
 
-  #landFromRegion(flight: Flight, found: CacheEntry, { tiers }: FillPolicy): void {
-    this.#counters.hit('l1');
-    flight.land({ entry: this.#tiers.promote(found, 'l1', tiers), tier: 'l1', stored: true });
-  }
-
-  /** Where a fill stands that begins now: an invalidation that comes while the origin answers stands past this. */
-  #placeNow(): FillPlace {
-    return { stamp: this.#index.position(), tagVersion: this.#index.tagVersion() };
-  }
-
-  /** As `#fill` for one flight. */
-  async #fillOne(flight: Flight, fill: FillOne, policy: FillPolicy): Promise<void> {
-    const asked = performance.now();
-    const filling = this.#placeNow();
-    flight.filling = filling;
-    this.#counters.missed(1);
-    try {
-      const filled = await fill(flight);
-      flight.timings.push({ tier: 'origin', ms: performance.now() - asked });
-      flight.land(this.#store(flight.key, filled, filling.stamp, policy));
-    } catch (error) {
-      this.#counters.fillFailed();
-      this.#landStale(flight, error);
-    }
-  }
-
-  async #fill(missing: readonly Flight[], fill: Fill, policy: FillPolicy): Promise<void> {
-    const asked = performance.now();
-    const filling = this.#placeNow();
-    for (const flight of missing) flight.filling = filling;
-    this.#counters.missed(missing.length);
-    try {
-      const filled = await fill(missing);
-      if (filled.length !== missing.length) {
-        throw new Error(`a fill of ${missing.length} keys gave back ${filled.length} answers`);
-      }
-      const ms = performance.now() - asked;
-      missing.forEach((flight, i) => {
-        const answer = filled[i];
-        if (!answer) throw new Error(`a fill gave nothing back for ${flight.key}`);
-        if ('error' in answer) {
-          this.#counters.fillFailed();
-          this.#landStale(flight, answer.error);
-          return;
-        }
-        flight.timings.push({ tier: 'origin', ms });
-        flight.land(this.#store(flight.key, answer, filling.stamp, policy));
-      });
-    } catch (error) {
-      this.#counters.fillFailed();
-      for (const flight of missing) if (!flight.settled) this.#landStale(flight, error);
-    }
-  }
-
-  /** The fill has failed: what was found before answers, if it may and no invalidation has hit it since. */
-  #landStale(flight: Flight, error: unknown): void {
-    this.#leases.release(flight.key);
-    const { stale } = flight;
-    const isUsable = stale && this.#isStaleWithin(stale.entry, stale.entry.staleIfErrorMs);
-    if (isUsable && this.#index.isValid(stale.entry)) flight.land({ ...stale, stored: true, stale: 'error' });
-    else flight.crash(error);
-  }
-
-  #isStaleWithin({ storedAt, ttlMs }: CacheEntry, windowMs: number): boolean {
-    return this.#clock() < storedAt + ttlMs + windowMs;
-  }
-
-  /** Keeps a filled answer, unless it is not to be kept or has been invalidated while it was made. */
-  #store(key: string, filled: Filled, stamp: Position, policy: FillPolicy): Landed {
-    const { body, tags, staleWhileRevalidateMs = 0, staleIfErrorMs = 0 } = filled;
-    const { ttlJitter = 0, maxBytes = Number.POSITIVE_INFINITY, tiers } = policy;
-    const ttlMs = filled.ttlMs * (1 - ttlJitter * this.#random());
-    const storedAt = this.#clock();
-    const entry: CacheEntry = { key, body, tags, stamp, storedAt, ttlMs, staleWhileRevalidateMs, staleIfErrorMs };
-    const isKept = ttlMs > 0 || staleWhileRevalidateMs > 0 || staleIfErrorMs > 0;
-    const isValid = this.#index.isValid(entry);
-    if (isKept && !isValid) this.#counters.invalidated();
-    if (!isKept || !isValid || body.length > maxBytes) {
-      this.#leases.release(key);
-      return { entry, tier: 'origin', stored: false };
-    }
-    const inL1 = !tiers || tiers.includes('l1');
-    this.#tiers.store(entry, tiers, inL1 ? this.#leases.store(entry) : undefined);
-    this.#leases.release(key);
-    return { entry, tier: 'origin', stored: true };
-  }
-
-  #answer(landed: Landed, timings: readonly TierTiming[], collapsed: boolean): CacheAnswer {
-    if (landed.stale) this.#counters.servedStale(landed.stale);
-    return answerOf(landed, timings, collapsed, this.#clock());
+  #promised(
+    key: string,
+    slot: MemorySlot | undefined,
+    fill: FillOne,
+    policy: FillPolicy,
+    waiter: Waiter | undefined,
+  ): Promise<CacheAnswer> {
+    return new Promise((answered, failed) =>
+      this.#flights.lookUp({ key, stale: staleIn(slot), receiver: { answered, failed }, waiter }, fill, policy),
+    );
   }
 }
 
-function forOne(fill: FillOne): Fill {
-  return async ([flight]) => (flight === undefined ? [] : [await fill(flight)]);
+/** A slot that is not fresh any more may still answer at once, while its entry is being refreshed. */
+function mayRevalidate({ entry, freshUntil }: MemorySlot, now: number): boolean {
+  return now < freshUntil + entry.staleWhileRevalidateMs;
+}
+
+function staleIn(slot: MemorySlot | undefined): Found | undefined {
+  return slot && { entry: slot.entry, tier: 'memory' };
 }

@@ -1,4 +1,5 @@
-import type { CacheEntry } from './types';
+import { InternedTags, LastText } from './interned-texts';
+import type { CacheEntry, Position } from './types';
 
 export const FORMAT = 2;
 /**
@@ -47,40 +48,81 @@ export function encodeEntry(entry: CacheEntry): Buffer {
  * for anything else.
  */
 export function decodeEntry(bytes: Buffer, start = 0): CacheEntry {
+  const keyAt = keyStart(bytes, start);
+  const key = bytes.toString('utf8', keyAt, keyAt + bytes.readUInt16LE(start + 43));
+  return decode(bytes, start, key);
+}
+
+/** As `decodeEntry` for whoever knows the key, and whose string the entry shares; `undefined` for another key's. */
+export function decodeEntryOf(key: string, bytes: Buffer, start = 0): CacheEntry | undefined {
+  const from = keyStart(bytes, start);
+  const to = from + bytes.readUInt16LE(start + 43);
+  const isSame = isAsciiText(key, bytes, from, to) || bytes.toString('utf8', from, to) === key;
+  return isSame ? decode(bytes, start, key) : undefined;
+}
+
+/** Where the key begins, once it is certain that header, epoch and key are all there. */
+function keyStart(bytes: Buffer, start: number): number {
   const length = bytes.length - start;
   if (length < HEADER_BYTES) throw new EntryFormatError(`${length} bytes are too few for an entry`);
   if (bytes[start] !== FORMAT) throw new EntryFormatError(`entry format ${bytes[start]}, this process reads ${FORMAT}`);
-  const storedAt = bytes.readDoubleLE(start + 1);
-  const ttlMs = bytes.readDoubleLE(start + 9);
-  const seq = bytes.readDoubleLE(start + 17);
-  const staleWhileRevalidateMs = bytes.readDoubleLE(start + 25);
-  const staleIfErrorMs = bytes.readDoubleLE(start + 33);
-  const epochLength = bytes.readUInt16LE(start + 41);
-  const keyLength = bytes.readUInt16LE(start + 43);
-  const tagCount = bytes.readUInt16LE(start + 45);
-  const bodyLength = bytes.readUInt32LE(start + 47);
+  const keyAt = start + HEADER_BYTES + bytes.readUInt16LE(start + 41);
+  if (keyAt + bytes.readUInt16LE(start + 43) > bytes.length) {
+    throw new EntryFormatError(`entry ends within its header at ${length} bytes`);
+  }
+  return keyAt;
+}
 
-  let at = start + HEADER_BYTES;
-  const text = (textLength: number): string => {
-    if (at + textLength > bytes.length) throw new EntryFormatError(`entry ends within its header at ${length} bytes`);
-    at += textLength;
-    return bytes.toString('utf8', at - textLength, at);
-  };
-  const epoch = text(epochLength);
-  const key = text(keyLength);
-  const tags: string[] = [];
-  for (let i = 0; i < tagCount; i++) {
-    if (at + 2 > bytes.length) throw new EntryFormatError(`entry ends within its tags at ${length} bytes`);
-    at += 2;
-    tags.push(text(bytes.readUInt16LE(at - 2)));
+/** Of entries that are read one after the other, epoch and tags mostly are those of others before. */
+const epochs = new LastText();
+const tagLists = new InternedTags();
+let lastStamp: Position = { epoch: '', seq: 0 };
+
+function decode(bytes: Buffer, start: number, key: string): CacheEntry {
+  const seq = bytes.readDoubleLE(start + 17);
+  const epochAt = start + HEADER_BYTES;
+  const keyAt = epochAt + bytes.readUInt16LE(start + 41);
+  const tagsAt = keyAt + bytes.readUInt16LE(start + 43);
+  const bodyLength = bytes.readUInt32LE(start + 47);
+  const bodyAt = endOfTags(bytes, tagsAt, bytes.readUInt16LE(start + 45));
+  if (bodyAt + bodyLength !== bytes.length) {
+    throw new EntryFormatError(`entry has ${bytes.length - bodyAt} bytes of body, its header says ${bodyLength}`);
   }
-  if (at + bodyLength !== bytes.length) {
-    throw new EntryFormatError(`entry has ${bytes.length - at} bytes of body, its header says ${bodyLength}`);
-  }
+  const epoch = epochs.read(bytes, epochAt, keyAt);
+  if (lastStamp.seq !== seq || lastStamp.epoch !== epoch) lastStamp = { epoch, seq };
   // A copy, so that a small entry does not keep the whole chunk alive that it arrived in.
   const body = Buffer.allocUnsafe(bodyLength);
-  bytes.copy(body, 0, at);
-  return { key, body, tags, stamp: { epoch, seq }, storedAt, ttlMs, staleWhileRevalidateMs, staleIfErrorMs };
+  bytes.copy(body, 0, bodyAt);
+  return {
+    key,
+    body,
+    tags: tagLists.read(bytes, tagsAt, bodyAt),
+    stamp: lastStamp,
+    storedAt: bytes.readDoubleLE(start + 1),
+    ttlMs: bytes.readDoubleLE(start + 9),
+    staleWhileRevalidateMs: bytes.readDoubleLE(start + 25),
+    staleIfErrorMs: bytes.readDoubleLE(start + 33),
+  };
+}
+
+function endOfTags(bytes: Buffer, from: number, count: number): number {
+  let at = from;
+  for (let i = 0; i < count; i++) {
+    if (at + 2 <= bytes.length) at += 2 + bytes.readUInt16LE(at);
+    else at = bytes.length + 1;
+    if (at > bytes.length) throw new EntryFormatError(`entry ends within its tags at ${bytes.length} bytes`);
+  }
+  return at;
+}
+
+/** Whether bytes are this text and nothing but ASCII: quicker than to decode them, and right for nearly every key. */
+function isAsciiText(text: string, bytes: Buffer, from: number, to: number): boolean {
+  if (text.length !== to - from) return false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f || code !== bytes[from + i]) return false;
+  }
+  return true;
 }
 
 function shortBytes(field: string, value: string): Buffer {

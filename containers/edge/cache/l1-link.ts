@@ -53,11 +53,11 @@ export class L1Link {
   }
 
   /** Values of keys that one node has, in their order, by one command. Throws in a cluster. */
-  async read(keys: readonly string[]): Promise<readonly (Buffer | null)[]> {
+  async read(keys: string[]): Promise<readonly (Buffer | null)[]> {
     const client = this.#current;
     if ('masters' in client) throw new Error('keys of a cluster are read one by one');
     const [only] = keys;
-    return keys.length === 1 && only !== undefined ? [await client.get(only)] : client.mGet([...keys]);
+    return keys.length === 1 && only !== undefined ? [await client.get(only)] : client.mGet(keys);
   }
 
   /** Whether commands are sent; otherwise they reject. */

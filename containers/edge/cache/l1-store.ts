@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from '../control/types';
 import { Attempts } from './attempts';
 import { Breaker } from './breaker';
-import { decodeEntry, EntryFormatError, encodeEntry } from './entry-codec';
-import { GroupedReads } from './grouped-reads';
+import { decodeEntryOf, EntryFormatError, encodeEntry } from './entry-codec';
+import { type GroupedRead, GroupedReads } from './grouped-reads';
 import { L1Link } from './l1-link';
 import { ENTRY_KEY_PREFIX, entryKey, leaseKey, STAMP_BYTES, withStamp } from './l1-scripts';
 import type { RedisAccess } from './redis-connection';
-import { type CacheEntry, retainedUntil, type SharedStore } from './types';
+import { type CacheEntry, type EntryReader, retainedUntil, type SharedStore } from './types';
 
 /** Settings of the L1 tier. Durations, which tests shorten, in ms. */
 export interface L1Options extends RedisAccess {
@@ -23,6 +23,7 @@ export interface L1Options extends RedisAccess {
 /** Tier `l1`. */
 export interface L1Store extends SharedStore {
   get(key: string): Promise<CacheEntry | undefined>;
+  read(key: string, reader: EntryReader): void;
   set(entry: CacheEntry): Promise<void>;
   /** False while there is no connection, the circuit is open or Redis refuses writes. */
   healthy(): boolean;
@@ -67,12 +68,24 @@ class RedisStore implements L1Store {
     this.#reads = new GroupedReads((keys) => this.#attempts.run(this.#link.read(keys)));
   }
 
-  async get(key: string): Promise<CacheEntry | undefined> {
-    if (!this.#isUsable()) return undefined;
-    const value = await this.#read(entryKey(key));
-    if (value === null) return undefined;
-    const entry = readable(value);
-    return entry?.key === key ? entry : undefined;
+  get(key: string): Promise<CacheEntry | undefined> {
+    return new Promise((found, failed) => this.read(key, { found, failed }));
+  }
+
+  read(key: string, reader: EntryReader): void {
+    if (!this.#isUsable()) {
+      reader.found(undefined);
+      return;
+    }
+    const read = new EntryRead(key, reader);
+    // In a cluster each key is read by itself: of a group, one node that is away would fail them all.
+    if (!this.#link.isCluster) this.#reads.add(read);
+    else {
+      this.#attempts.run(this.#link.commands.get(read.redisKey)).then(
+        (value) => read.found(value),
+        (error: unknown) => read.failed(error),
+      );
+    }
   }
 
   /**
@@ -137,11 +150,6 @@ class RedisStore implements L1Store {
     this.#link.close();
   }
 
-  /** In a cluster each key is read by itself: of a group, one node that is away would fail them all. */
-  #read(redisKey: string): Promise<Buffer | null> {
-    return this.#link.isCluster ? this.#attempts.run(this.#link.commands.get(redisKey)) : this.#reads.get(redisKey);
-  }
-
   /** To be followed by an attempt when true: it may be the one that decides whether the circuit closes. */
   #isUsable(): boolean {
     return this.#link.isReady && this.#breaker.allows();
@@ -173,10 +181,31 @@ function remainingLifetimeMs(entry: CacheEntry): number {
   return Math.max(0, Math.ceil(retainedUntil(entry) - Date.now()));
 }
 
+/** One key's value on its way to whoever asked for the entry. */
+class EntryRead implements GroupedRead<Buffer | null> {
+  readonly redisKey: string;
+  readonly #key: string;
+  readonly #reader: EntryReader;
+
+  constructor(key: string, reader: EntryReader) {
+    this.redisKey = entryKey(key);
+    this.#key = key;
+    this.#reader = reader;
+  }
+
+  found(value: Buffer | null): void {
+    this.#reader.found(value === null ? undefined : readable(this.#key, value));
+  }
+
+  failed(error: unknown): void {
+    this.#reader.failed(error);
+  }
+}
+
 /** The entry behind its stamp. Another version of this service may share the L1: its entries are misses, not errors. */
-function readable(bytes: Buffer): CacheEntry | undefined {
+function readable(key: string, bytes: Buffer): CacheEntry | undefined {
   try {
-    return decodeEntry(bytes, STAMP_BYTES);
+    return decodeEntryOf(key, bytes, STAMP_BYTES);
   } catch (error) {
     if (error instanceof EntryFormatError) return undefined;
     throw error;

@@ -3,6 +3,7 @@ import type { BoundedStore, CacheEntry, StoreUsage } from './types';
 
 /** An entry's place in memory, with what is known of the entry besides. */
 export interface MemorySlot {
+  /** To be read before anything is written to the store: a slot whose entry has gone has another, which is nobody's. */
   readonly entry: CacheEntry;
   /** End of its freshness, ms since 1970. */
   readonly freshUntil: number;
@@ -23,8 +24,20 @@ export interface MemoryStore extends BoundedStore {
 }
 
 interface Slot extends MemorySlot, SieveNode<Slot> {
+  entry: CacheEntry;
   readonly bytes: number;
 }
+
+const NOTHING: CacheEntry = {
+  key: '',
+  body: Buffer.alloc(0),
+  tags: [],
+  stamp: { epoch: '', seq: 0 },
+  storedAt: 0,
+  ttlMs: 0,
+  staleWhileRevalidateMs: 0,
+  staleIfErrorMs: 0,
+};
 
 /** What a slot, its Map entry and the entry's small objects take on a 64-bit V8, roughly. */
 const OVERHEAD_BYTES = 320;
@@ -117,11 +130,14 @@ class SieveStore implements MemoryStore {
   #forget(slot: Slot): void {
     this.#slots.delete(slot.entry.key);
     this.#bytes -= slot.bytes;
+    // A table that the Map has outgrown may keep dead slots alive for long, but not what was in them.
+    slot.entry = NOTHING;
   }
 }
 
 /** Bytes an entry is charged for: its body, two per character of its strings at worst, and bookkeeping. */
 function sizeInMemory(entry: CacheEntry): number {
-  const characters = entry.tags.reduce((sum, tag) => sum + tag.length, entry.key.length);
+  let characters = entry.key.length;
+  for (const tag of entry.tags) characters += tag.length;
   return entry.body.length + 2 * characters + OVERHEAD_BYTES;
 }

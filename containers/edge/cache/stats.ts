@@ -1,9 +1,4 @@
-import type { CacheStats, CacheStore, StoreUsage } from './types';
-
-type StoredTier = CacheStore['tier'];
-
-/** Why an answer was given past its freshness: a fill was under way, or had failed. */
-export type StaleReason = keyof CacheStats['staleServes'];
+import type { CacheStats, StaleReason, StoredTier, StoreUsage } from './types';
 
 const UNUSED: StoreUsage = { bytes: 0, entries: 0, evictions: 0, corrupt: 0 };
 

@@ -5,7 +5,7 @@ import {
   type BoundedStore,
   type CacheEntry,
   type CacheStore,
-  type Found,
+  type EntryReader,
   retainedUntil,
   type SharedStore,
   type StoredTier,
@@ -70,28 +70,49 @@ export class Tiers {
     return tiers ? this.#lasting.filter(({ tier }) => tiers.includes(tier)) : this.#lasting;
   }
 
+  /** Tells `reader` what a lasting tier holds, once, at once or later; what it holds is still to be judged. */
+  read(store: CacheStore, key: string, reader: EntryReader): void {
+    if (store.read !== undefined) {
+      store.read(key, reader);
+      return;
+    }
+    let held: ReturnType<CacheStore['get']>;
+    try {
+      held = store.get(key);
+    } catch (error) {
+      reader.failed(error);
+      return;
+    }
+    if (held instanceof Promise) {
+      held.then(
+        (entry) => reader.found(entry),
+        (error: unknown) => reader.failed(error),
+      );
+    } else reader.found(held);
+  }
+
+  /** The entry, if it is valid now and still kept. */
+  judge(entry: CacheEntry): CacheEntry | undefined {
+    if (this.#clock() >= retainedUntil(entry)) return undefined;
+    if (this.#index.isValid(entry)) return entry;
+    this.#counters.invalidated();
+    return undefined;
+  }
+
+  /** A tier has failed: it counts as one that holds nothing. */
+  noteFailure(tier: StoredTier): void {
+    this.#counters.tierError(tier);
+  }
+
   /** A lasting tier's entry that is valid now and still kept; a tier that fails holds nothing. */
   async lookUp(store: CacheStore, key: string): Promise<CacheEntry | undefined> {
     try {
       const entry = await store.get(key);
-      if (!entry || this.#clock() >= retainedUntil(entry)) return undefined;
-      if (this.#index.isValid(entry)) return entry;
-      this.#counters.invalidated();
-      return undefined;
+      return entry && this.judge(entry);
     } catch {
-      this.#counters.tierError(store.tier);
+      this.noteFailure(store.tier);
       return undefined;
     }
-  }
-
-  /** The nearest lasting tier's valid entry, fresh or stale, promoted. */
-  async find(key: string, tiers: TierChoice): Promise<Found | undefined> {
-    for (const store of this.lasting(tiers)) {
-      const entry = await this.lookUp(store, key);
-      if (!entry) continue;
-      return { entry: this.promote(entry, store.tier, tiers), tier: store.tier };
-    }
-    return undefined;
   }
 
   /**

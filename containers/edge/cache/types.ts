@@ -39,10 +39,18 @@ export function retainedUntil(
   return entry.storedAt + entry.ttlMs + Math.max(entry.staleWhileRevalidateMs, entry.staleIfErrorMs);
 }
 
+/** Gets what a store holds under a key: one of its methods is called once. Neither throws. */
+export interface EntryReader {
+  found(entry: CacheEntry | undefined): void;
+  failed(error: unknown): void;
+}
+
 /** One tier's storage. A store that fails throws; the cache turns that into a miss and counts it. */
 export interface CacheStore {
   readonly tier: StoredTier;
   get(key: string): Promise<CacheEntry | undefined> | CacheEntry | undefined;
+  /** As `get`, at once or later, without a promise for every entry: for a store that many requests wait for. */
+  read?(key: string, reader: EntryReader): void;
   set(entry: CacheEntry): Promise<void> | void;
   delete(key: string): Promise<void> | void;
   /** Drops every entry. */
@@ -143,6 +151,9 @@ export interface FillTicket {
   commit(filled: Filled, policy?: FillPolicy, variant?: string): boolean;
 }
 
+/** Why an answer was given past its freshness: a fill was under way, or had failed. */
+export type StaleReason = 'revalidating' | 'error';
+
 /** An answer with its provenance. */
 export interface CacheAnswer {
   readonly body: Buffer;
@@ -152,7 +163,10 @@ export interface CacheAnswer {
   readonly collapsed: boolean;
   /** Whole seconds since the fill; 0 for a fresh one. */
   readonly ageSeconds: number;
-  /** Remaining freshness in whole seconds, rounded up: with `ageSeconds` it makes the whole lifetime. */
+  /**
+   * Remaining freshness in whole seconds, rounded up: with `ageSeconds` it makes the whole lifetime. Of a stale answer
+   * negative: for how long it has not been fresh any more, rounded up.
+   */
   readonly ttlSeconds: number;
   /** True when the answer is past its freshness: it is being refreshed, or could not be. */
   readonly stale: boolean;
@@ -164,6 +178,12 @@ export interface CacheAnswer {
   readonly timings: readonly { readonly tier: Tier; readonly ms: number }[];
 }
 
+/** Gets an answer: one of its methods is called once. */
+export interface AnswerReceiver {
+  answered(answer: CacheAnswer): void;
+  failed(reason: unknown): void;
+}
+
 /** Counters of one process, monotonic unless said otherwise. */
 export interface CacheStats {
   readonly hits: Readonly<Record<StoredTier, number>>;
@@ -172,7 +192,7 @@ export interface CacheStats {
   readonly fillErrors: number;
   readonly collapsed: number;
   /** Answers given past their freshness, by why. */
-  readonly staleServes: Readonly<Record<'revalidating' | 'error', number>>;
+  readonly staleServes: Readonly<Record<StaleReason, number>>;
   readonly invalidated: number;
   readonly tierErrors: Readonly<Record<StoredTier, number>>;
   readonly evictions: Readonly<Record<'memory' | 'l2', number>>;
@@ -196,6 +216,17 @@ export interface EdgeCache {
     waiter?: Waiter,
   ): Promise<CacheAnswer>;
   /**
+   * As `getOrFill`, without a promise: `receiver` is called before this returns when the memory tier holds the entry,
+   * else later, in the midst of other answers, so that it should be quick.
+   */
+  deliver(
+    key: string,
+    receiver: AnswerReceiver,
+    fill: (demand: FillDemand) => Promise<Filled>,
+    policy?: FillPolicy,
+    waiter?: Waiter,
+  ): void;
+  /**
    * As `getOrFill` for many keys, answers in the order of `keys`. Keys that no tier holds and no other request is
    * filling are filled by one call of `fillMissing` with their indexes (duplicates in `keys` are filled once). It
    * rejects where none could be filled; a key that could not be while others were has an error for its outcome.
@@ -212,10 +243,12 @@ export interface EdgeCache {
   inMemory(key: string): CacheEntry | undefined;
   /**
    * The nearest tier's valid entry, fresh or stale, for callers that judge freshness themselves. Promotes it. Answers at
-   * once when the memory tier holds it. Counts no hit: `recordHit` and `recordMiss` do, once the caller has judged.
+   * once when the memory tier holds it fresh; in place of a stale one L1 may hold what another task has refreshed.
+   * Counts no hit: `recordHit` and `recordMiss` do, once the caller has judged.
    */
   find(key: string, policy?: FillPolicy): Found | undefined | Promise<Found | undefined>;
-  recordHit(tier: StoredTier, stale: boolean): void;
+  /** The caller answers with what it found in `tier`; `stale` says why when that is past its freshness. */
+  recordHit(tier: StoredTier, stale?: StaleReason): void;
   recordMiss(): void;
   /** To be taken before the origin is asked; callers of `find` store through it. */
   beginFill(key: string): FillTicket;

@@ -149,13 +149,13 @@ export class HttpCache {
     if (head.part) {
       const answer = partAnswer(exchange.request, head, inlineBody, { cacheStatus, ageSeconds, level: tier });
       if (!answer) return false;
-      this.#cache.recordHit(tier, stale !== undefined);
+      this.#cache.recordHit(tier, stale);
       await sendAnswer(exchange, answer);
       return true;
     }
     const body = await openStored(this.#context.bodies, head, inlineBody);
     if (!body) return false;
-    this.#cache.recordHit(tier, stale !== undefined);
+    this.#cache.recordHit(tier, stale);
     const answer: Answer = { ...head, body, ageSeconds, cacheStatus, level: tier, evaluates: true };
     await sendAnswer(exchange, answer);
     return true;

@@ -73,7 +73,7 @@ export class MemoryAnswers {
     const now = this.#clock();
     const { head, body, bytes } = written;
     if (judge(head, NO_DIRECTIVES, now) !== 'reuse') return undefined;
-    this.#cache.recordHit('memory', false);
+    this.#cache.recordHit('memory');
     const ageSeconds = Math.floor(ageOf(head, now));
     if (ageSeconds !== written.ageSeconds) {
       written.ageSeconds = ageSeconds;

@@ -277,8 +277,8 @@ describe('one fill per region', () => {
 });
 
 describe('find, peek and tickets', () => {
-  it('finds fresh and stale entries, in memory without waiting, and counts nothing', async () => {
-    const { cache, time } = setUp();
+  it('finds fresh and stale entries, without waiting where only memory can hold them, and counts nothing', async () => {
+    const { cache, time } = setUp({ l1: undefined });
     await cache.getOrFill('k', constant('one', KEPT_FOR_ERRORS));
     expect(cache.find('k')).toMatchObject({ tier: 'memory' });
     time.now += 2_000;
@@ -287,8 +287,10 @@ describe('find, peek and tickets', () => {
     time.now += 4_000;
     expect(await cache.find('k')).toBeUndefined();
     expect(cache.stats().hits.memory).toBe(0);
-    cache.recordHit('l1', true);
-    expect(cache.stats()).toMatchObject({ hits: { l1: 1 }, staleServes: { revalidating: 1 } });
+    cache.recordHit('l1', 'revalidating');
+    cache.recordHit('memory', 'error');
+    cache.recordHit('memory');
+    expect(cache.stats()).toMatchObject({ hits: { l1: 1, memory: 2 }, staleServes: { revalidating: 1, error: 1 } });
   });
 
   it('stores by a ticket, unless an invalidation came after it', async () => {
