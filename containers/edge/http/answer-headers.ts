@@ -12,7 +12,7 @@ export function isHit(answer: CacheAnswer): boolean {
   return answer.tier !== 'origin';
 }
 
-/** `Cache-Status` of one answer: where it came from, and how long it stays fresh in seconds. RFC 9211. */
+/** `Cache-Status` of one answer: where it came from, and for how many seconds it is fresh, negative if stale. RFC 9211. */
 function cacheStatus(answer: CacheAnswer): string {
   if (isHit(answer)) return `${CACHE_NAME}; hit; detail=${answer.tier}; ttl=${answer.ttlSeconds}`;
   if (answer.bypassed === true) return BYPASSED;

@@ -84,7 +84,7 @@ describe('stale-while-revalidate', () => {
       'old true memory',
       'old true memory',
     ]);
-    expect(answers[0]).toMatchObject({ ageSeconds: 1, ttlSeconds: 0, stored: true });
+    expect(answers[0]).toMatchObject({ ageSeconds: 1, ttlSeconds: -1, stored: true });
     await until(() => fills > 0);
     origin.resolve(filledWith('new'));
     await until(async () => (await cache.getOrFill('k', never)).stale === false);
