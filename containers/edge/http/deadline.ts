@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { invalidField, ServiceError } from '../errors';
 import type { RunOptions } from '../inference/execution/types';
 
@@ -22,6 +23,13 @@ export function deadlineOfHeader(value: string | string[] | undefined, arrived: 
   const ms = typeof value === 'string' && WHOLE_NUMBER.test(value) ? Number(value) : 0;
   if (ms > 0 && ms <= MAX_TIMEOUT_MS) return arrived + ms;
   throw invalidField(`header ${TIMEOUT_HEADER}`, `a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}`, value);
+}
+
+/** How long and by whom the answer to a request is wanted: by its header and, where it says more, `timeoutUs` microseconds. */
+export function requestOptions(request: FastifyRequest, reply: FastifyReply, timeoutUs?: number): RunOptions {
+  const arrived = performance.now() - reply.elapsedTime;
+  const ofHeader = deadlineOfHeader(request.headers[TIMEOUT_HEADER], arrived);
+  return runOptions(reply.raw, ofHeader, timeoutUs === undefined ? undefined : arrived + timeoutUs / 1000);
 }
 
 /**

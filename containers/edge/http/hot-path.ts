@@ -5,9 +5,11 @@ import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
 import { CACHE_TAG_HEADER } from '../../../lib/core/tags';
 import type { CacheEntry } from '../cache/types';
 import { messageOf, ServiceError } from '../errors';
+import type { RunOptions } from '../inference/execution/types';
 import type { LoadedModel } from '../inference/loaded-model';
 import { answerHeaders, memoryHitStatus, memoryTiming, predictionCacheControl } from './answer-headers';
 import type { HttpContext } from './context';
+import { deadlineOfHeader, TIMEOUT_HEADER } from './deadline';
 import { asServiceError, errorAnswer } from './error-answer';
 import { type KnownRequest, KnownRequests, type WrittenAnswer } from './known-requests';
 import { JSON_TYPE, type Prediction, predictionBody, predictOne } from './predict-one';
@@ -145,7 +147,7 @@ export class HotPath implements WireHandler {
   async #compute(exchange: Exchange): Promise<void> {
     const { method, request, reply, liveVersion } = exchange;
     const generation = this.#context.repository.generation();
-    const prediction = await predictOne(this.#context, method.parse(exchange.raw), liveVersion);
+    const prediction = await predictOne(this.#context, method.parse(exchange.raw), liveVersion, optionsOf(request));
     const { answer, versionIsNamed } = prediction;
     const body = latin1(prediction.text);
     const headers = answerHeaders(answer, method.cacheControl(answer.ttlSeconds, versionIsNamed));
@@ -183,6 +185,11 @@ export class HotPath implements WireHandler {
 }
 
 const OK = 'HTTP/1.1 200 OK\r\n';
+
+function optionsOf({ head, arrived }: WireRequest): RunOptions {
+  const deadline = deadlineOfHeader(head.value(TIMEOUT_HEADER), arrived);
+  return deadline === undefined ? {} : { deadline };
+}
 
 function parseJson(text: string): unknown {
   try {

@@ -6,7 +6,7 @@ import { ServiceError } from '../errors';
 import type { LoadedModel } from '../inference/loaded-model';
 import { answerHeaders } from './answer-headers';
 import type { HttpContext } from './context';
-import { deadlineOfHeader, runOptions, TIMEOUT_HEADER } from './deadline';
+import { requestOptions } from './deadline';
 import { parseInferRequest } from './infer-request';
 import { chooseModel, type ModelChoice } from './model-choice';
 import { registerConfigurationRoutes } from './v2/configuration-routes';
@@ -86,16 +86,10 @@ async function infer(
   request: ModelRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const arrived = performance.now() - reply.elapsedTime;
   const { headers } = request;
   const body = splitBody((request.body as Buffer | undefined) ?? Buffer.alloc(0), headers[HEADER_LENGTH_HEADER]);
   const wanted = parseInferRequest(body, model);
-  const { timeoutUs } = wanted;
-  const options = runOptions(
-    reply.raw,
-    deadlineOfHeader(headers[TIMEOUT_HEADER], arrived),
-    timeoutUs === undefined ? undefined : arrived + timeoutUs / 1000,
-  );
+  const options = requestOptions(request, reply, wanted.timeoutUs);
   const answer = await context.predictor.predict(model, wanted.inputs, options);
   request.cacheLevel = answer.tier;
   const written = writeInferAnswer(model, wanted, answer.body);

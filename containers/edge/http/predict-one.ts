@@ -1,4 +1,5 @@
 import type { CacheAnswer } from '../cache/types';
+import type { RunOptions } from '../inference/execution/types';
 import { parseFeatureRow } from '../inference/feature-row';
 import type { LoadedModel } from '../inference/loaded-model';
 import { predictionText } from '../inference/prediction-body';
@@ -20,16 +21,20 @@ export interface Prediction {
   readonly versionIsNamed: boolean;
 }
 
-/** Answers one row, `liveVersion` being the value of the POP's header. Rejects with a ServiceError. */
+/**
+ * Answers one row, `liveVersion` being the value of the POP's header, `options` how long and by whom the answer is
+ * wanted. Rejects with a ServiceError.
+ */
 export async function predictOne(
   context: HttpContext,
   wanted: PredictRequest,
   liveVersion: string | undefined,
+  options?: RunOptions,
 ): Promise<Prediction> {
   const { model, versionIsNamed, release } = chooseFor(context, wanted, liveVersion);
   try {
     const row = parseFeatureRow(model, wanted.features, 'features');
-    const answer = await context.predictor.predict(model, [row]);
+    const answer = await context.predictor.predict(model, [row], options);
     const text = predictionBody(context.region, model, answer.body, isHit(answer));
     return { answer, text, model, row, versionIsNamed };
   } finally {

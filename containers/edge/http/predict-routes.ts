@@ -13,6 +13,7 @@ import {
   slowestTier,
 } from './answer-headers';
 import type { HttpContext } from './context';
+import { requestOptions } from './deadline';
 import { chooseFor, JSON_TYPE, predictOne, provenance } from './predict-one';
 import { parsePredictBody, parsePredictQuery } from './predict-request';
 
@@ -22,14 +23,21 @@ const MAX_BATCH_ROWS = 10_000;
 /** `POST /predict`, `GET /predict` and `POST /batch_predict`. */
 export function registerPredictRoutes(app: FastifyInstance, context: HttpContext): void {
   app.post('/predict', async (request, reply) => {
-    const { answer, text } = await predictOne(context, parsePredictBody(request.body), liveVersionOf(request));
+    const wanted = parsePredictBody(request.body);
+    const options = requestOptions(request, reply);
+    const { answer, text } = await predictOne(context, wanted, liveVersionOf(request), options);
     request.cacheLevel = answer.tier;
     return reply.headers(answerHeaders(answer, 'no-store')).type(JSON_TYPE).send(text);
   });
 
   app.get('/predict', async (request, reply) => {
     const wanted = parsePredictQuery(request.query);
-    const { answer, text, versionIsNamed } = await predictOne(context, wanted, liveVersionOf(request));
+    const { answer, text, versionIsNamed } = await predictOne(
+      context,
+      wanted,
+      liveVersionOf(request),
+      requestOptions(request, reply),
+    );
     request.cacheLevel = answer.tier;
     const cacheControl = predictionCacheControl(answer.ttlSeconds, versionIsNamed);
     return reply.headers(answerHeaders(answer, cacheControl)).type(JSON_TYPE).send(text);
@@ -44,7 +52,7 @@ async function predictBatch(context: HttpContext, request: FastifyRequest, reply
   const { model, release } = chooseFor(context, wanted, liveVersionOf(request));
   try {
     const rows = features.map((row, i) => parseFeatureRow(model, row, `features[${i}]`));
-    const answers = await context.predictor.predictRows(model, rows);
+    const answers = await context.predictor.predictRows(model, rows, requestOptions(request, reply));
     request.cacheLevel = slowestTier(answers);
     const predictions = answers.map((answer) => predictionText(answer.body)).join(',');
     const cached = answers.map(isHit).join(',');

@@ -80,12 +80,13 @@ describe('binary tensor data', () => {
   });
 
   it('is read whole from a body that comes in pieces, at any alignment', async () => {
-    const values = Array.from({ length: 50_000 }, (_, i) => i / 3);
+    const values = Array.from({ length: 20_000 }, (_, i) => i / 3);
     for (const id of ['', 'a', 'ab', 'abc', 'abcd']) {
       const { body, jsonLength } = binaryRequest([floats('a', ...values), floats('b', ...values)], { id });
       const answer = await postInfer(sum, body, { [LENGTH]: `${jsonLength}` });
+      // As text: comparing element by element takes Jest a second a body.
       const expected = Float32Array.from(values, (value) => Math.fround(value) * 2);
-      expect(answer.json.outputs[0].data).toEqual(Array.from(expected));
+      expect(`${answer.json.outputs[0].data}`).toBe(`${expected}`);
     }
   });
 

@@ -162,6 +162,32 @@ describe('Open Inference Protocol v2', () => {
     expect(await answer.json()).toEqual({ error: `${path} does not answer ${method}` });
   });
 
+  it('gives up at the deadline of the request', async () => {
+    const inputs = [input({ data: [7, 7, 7] })];
+    // One microsecond has always passed by the time that the body has been read.
+    expect(await infer({ inputs, parameters: { timeout: 1 } })).toMatchObject({
+      status: 504,
+      body: { error: expect.stringContaining('tiny') },
+    });
+    const path = '/v2/models/tiny/infer';
+    expect(await edge.post(path, { inputs }, { 'x-request-timeout-ms': '60000' })).toMatchObject({ status: 200 });
+    for (const wrong of ['0', '-1', '1.5', 'soon', '86400001']) {
+      expect(await edge.post(path, { inputs }, { 'x-request-timeout-ms': wrong })).toMatchObject({
+        status: 400,
+        body: {
+          error: `header x-request-timeout-ms must be a whole number of milliseconds from 1 to 86400000, got "${wrong}"`,
+        },
+      });
+    }
+    for (const [own, body] of [
+      ['/predict', { features: [8, 8, 8] }],
+      ['/batch_predict', { features: [[8, 8, 9]] }],
+    ] as const) {
+      expect(await edge.post(own, body, { 'x-request-timeout-ms': 'x' })).toMatchObject({ status: 400 });
+      expect(await edge.post(own, body, { 'x-request-timeout-ms': '60000' })).toMatchObject({ status: 200 });
+    }
+  });
+
   it('answers its own errors in its own shape', async () => {
     expect(await edge.get('/v2/models/other')).toMatchObject({
       status: 404,

@@ -66,8 +66,8 @@ describe('POST /predict', () => {
   it.each([
     [{}, 'features must be an array, got nothing'],
     [{ features: 'x' }, 'features must be an array, got "x"'],
-    [{ features: [1, 2, 'x'] }, 'features[2] must be a finite number, got "x"'],
-    [{ features: [1, null, 3] }, 'features[1] must be a finite number, got null'],
+    [{ features: [1, 2, 'x'] }, 'features[2] must be a number, or "NaN", "Infinity" or "-Infinity", got "x"'],
+    [{ features: [1, null, 3] }, 'features[1] must be a number, or "NaN", "Infinity" or "-Infinity", got null'],
     [{ features: [1, 1e39, 3] }, 'features[1] must be a number that FP32 can hold, got 1e+39'],
     [{ features: [1, 2] }, 'features must have 3 numbers for model tiny, got 2'],
     [{ features: [1, 2, 3], model: 7 }, 'model must be a non-empty string, got 7'],
@@ -129,9 +129,9 @@ describe('GET /predict', () => {
 
   it.each([
     ['/predict', 'features must be numbers separated by commas, got nothing'],
-    ['/predict?features=1,2,x', 'features[2] must be a finite number, got "x"'],
-    ['/predict?features=1,,3', 'features[1] must be a finite number, got ""'],
-    ['/predict?features=1,2,0x10', 'features[2] must be a finite number, got "0x10"'],
+    ['/predict?features=1,2,x', 'features[2] must be a number, or "NaN", "Infinity" or "-Infinity", got "x"'],
+    ['/predict?features=1,,3', 'features[1] must be a number, or "NaN", "Infinity" or "-Infinity", got ""'],
+    ['/predict?features=1,2,0x10', 'features[2] must be a number, or "NaN", "Infinity" or "-Infinity", got "0x10"'],
     ['/predict?features=1,2,3&features=4', 'features must be given once'],
   ])('refuses %s', async (path, message) => {
     expect(await edge.get(path)).toMatchObject({ status: 400, body: { error: { code: 'invalid_request', message } } });
@@ -178,7 +178,7 @@ describe('POST /batch_predict', () => {
           [1, 2, 'x'],
         ],
       },
-      'features[1][2] must be a finite number, got "x"',
+      'features[1][2] must be a number, or "NaN", "Infinity" or "-Infinity", got "x"',
     ],
   ])('refuses %j', async (body, message) => {
     expect(await edge.post('/batch_predict', body)).toMatchObject({
