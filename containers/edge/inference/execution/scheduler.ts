@@ -198,7 +198,9 @@ export class Scheduler {
     const { queue } = flow;
     const error = asRunError(queue, thrown);
     queue.learn(jobs, false);
-    const retried = jobs.length > 1 ? jobs.filter((job) => now < job.demand.deadline) : [];
+    // A model that cannot run at all now (quarantined, closing) is not to blame on one of them.
+    const mayRetry = jobs.length > 1 && error.code !== 'model_not_ready';
+    const retried = mayRetry ? jobs.filter((job) => now < job.demand.deadline) : [];
     for (const job of jobs) {
       if (retried.includes(job)) continue;
       job.demand.close();

@@ -1,3 +1,4 @@
+import { ServiceError } from '../../../../../containers/edge/errors';
 import { type Demand, demandOf } from '../../../../../containers/edge/inference/execution/demand';
 import type { ModelQueue } from '../../../../../containers/edge/inference/execution/model-queue';
 import { Scheduler } from '../../../../../containers/edge/inference/execution/scheduler';
@@ -256,6 +257,21 @@ describe('a batch that fails', () => {
     const answers = [1, 2].map((id) => outcome(queue, [id]));
     await clock.run();
     expect(answers.map(({ value }) => value)).toEqual([[2], [4]]);
+  });
+
+  it('is not run again where the model cannot run at all now', async () => {
+    const fake = session();
+    const queue = queueFor(fake);
+    await warm(queue);
+    let runs = 0;
+    fake.run = () => {
+      runs += 1;
+      return Promise.reject(new ServiceError('model_not_ready', 'quarantined'));
+    };
+    const answers = [1, 2, 3].map((id) => outcome(queue, [id]));
+    await clock.run();
+    expect(answers.map(({ value }) => value)).toEqual(answers.map(() => 'model_not_ready'));
+    expect(runs).toBe(1);
   });
 
   it('is an inference that failed, also when the session throws at once', async () => {
