@@ -23,6 +23,7 @@ interface PublishOptions extends CommonOptions {
   readonly name: string;
   readonly version: string;
   readonly golden?: string;
+  readonly signatureChange?: boolean;
   readonly cachePolicy?: string;
   readonly ttl?: number;
   readonly tag: readonly string[];
@@ -61,6 +62,7 @@ async function publish(file: string, options: PublishOptions): Promise<void> {
     onnx: await readInput(file),
     ...(options.golden ? { golden: await readGolden(options.golden) } : {}),
     cache: await cachePolicy(options),
+    signatureChange: options.signatureChange === true,
     timeouts: stepTimeouts(options.timeout),
   };
   // As for an invalidation: wrong usage whether or not the environment can be reached.
@@ -154,6 +156,7 @@ function createProgram(): Command {
     .requiredOption('--name <name>', 'name of the model')
     .requiredOption('--version <version>', 'version; never changes once published')
     .option('--golden <file>', 'JSON array of golden samples that every task checks before it serves')
+    .option('--signature-change', 'its inputs or outputs differ, on purpose, from those of the version that serves')
     .option('--cache-policy <file>', 'JSON object saying how predictions are cached: docs/architecture.md')
     .option('--ttl <seconds>', 'how long predictions stay fresh in caches (default: 300)', wholeSeconds)
     .option('--tag <tag>', 'further cache tag of its predictions; repeatable', collect, [])

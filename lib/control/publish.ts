@@ -27,6 +27,8 @@ export interface PublishRequest {
   readonly golden?: readonly GoldenSample[];
   /** How predictions of the version are cached; by default 300 s without further tags. */
   readonly cache?: z.input<typeof CachePolicy>;
+  /** Whether inputs or outputs may differ from those of the version that serves; by default every task refuses that. */
+  readonly signatureChange?: boolean;
   readonly timeouts?: Partial<RolloutTimeouts>;
 }
 
@@ -95,6 +97,7 @@ async function describeModel(request: PublishRequest): Promise<ModelManifest> {
     ...signature,
     golden,
     tolerance: TOLERANCE,
+    ...(request.signatureChange === true ? { signatureChange: true } : {}),
     publishedAt: new Date().toISOString(),
   });
 }

@@ -56,6 +56,16 @@ describe('publish', () => {
     });
   });
 
+  it('says in the manifest that a signature changes, only where that is meant', async () => {
+    const account = new FakeAccount();
+    await publishModel(scaling('1'), account.plane());
+    await publishModel({ ...scaling('2'), signatureChange: true }, account.plane());
+    const saysSo = ['1', '2'].map((version) =>
+      JSON.parse(account.readText(`models/scaling/${version}/manifest.json`) ?? ''),
+    );
+    expect(saysSo.map(({ signatureChange }) => signatureChange)).toEqual([undefined, true]);
+  });
+
   it('gives artifacts the cache tags of model and version, and says that they never change', async () => {
     const account = new FakeAccount();
     await publishModel(scaling('1'), account.plane());

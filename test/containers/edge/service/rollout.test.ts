@@ -38,8 +38,14 @@ afterEach(async () => {
 /** A wait that has not ended by now never will; below Jest's own limit, so that the wait itself is what fails, ms. */
 const PATIENCE_MS = 20_000;
 
-const start = () =>
-  startEdge({ MODEL_BUCKET: bucket.name, REDIS_URL: redis.url, DISK_CACHE_DIR: disk.path, CHANNEL_POLL_SECONDS: '1' });
+const start = (environment: Record<string, string> = {}) =>
+  startEdge({
+    MODEL_BUCKET: bucket.name,
+    REDIS_URL: redis.url,
+    DISK_CACHE_DIR: disk.path,
+    CHANNEL_POLL_SECONDS: '1',
+    ...environment,
+  });
 
 function publish(version: string, factor: number, changes: object = {}): void {
   bucket.put(modelKey('tiny', version), tinyModel(factor));
@@ -170,6 +176,41 @@ describe('an edge task that follows its region’s bucket', () => {
     await until(edge, serves('1'));
     expect((await edge.post('/predict', { features: [1, 1, 1] })).body).toMatchObject({ prediction: 3, version: '1' });
     expect(await edge.post('/predict', { features: [1, 1, 1], version: '3' })).toMatchObject({ status: 404 });
+    await edge.stop();
+  });
+
+  it('keeps versions of the policy beside the live one and the one before, and lets the channel alone decide', async () => {
+    for (const version of ['1', '2', '3', '4']) publish(version, Number(version));
+    moveChannel(1, '2', '1');
+    const edge = await start({ MODEL_VERSION_POLICY: 'latest', MODEL_CONTROL: 'explicit' });
+    const metadata = await until(edge, knows('4'), '/v2/models/tiny');
+    expect(metadata.body).toMatchObject({ versions: ['1', '2', '4'] });
+    expect((await edge.get('/health')).body).toMatchObject({ models: { tiny: '2' } });
+
+    const ask = (verb: string, version?: string) =>
+      edge.post(`/v2/repository/models/tiny/${verb}`, { parameters: { version } });
+    expect(await ask('load', '3')).toMatchObject({ status: 200 });
+    expect((await edge.get('/health')).body).toMatchObject({ models: { tiny: '2' } });
+    expect((await edge.post('/predict', { features: [1, 1, 1], version: '3' })).body).toMatchObject({ prediction: 9 });
+    expect(await ask('unload', '3')).toMatchObject({ status: 200 });
+    for (const version of ['2', undefined]) {
+      expect(await ask('unload', version)).toMatchObject({
+        status: 400,
+        body: { error: "failed to unload 'tiny': its channel says that version 2 serves; move the channel instead" },
+      });
+    }
+    expect((await edge.post('/v2/repository/index', {})).body).toEqual(
+      ['1', '2', '4'].map((version) => ({ name: 'tiny', version, state: 'READY', reason: '' })),
+    );
+    await edge.stop();
+  });
+
+  it('lets no client load models, unless it is told to', async () => {
+    publish('1', 1);
+    moveChannel(1, '1');
+    const edge = await start();
+    await until(edge, serves('1'));
+    expect(await edge.post('/v2/repository/models/tiny/load', {})).toMatchObject({ status: 400 });
     await edge.stop();
   });
 

@@ -132,6 +132,29 @@ describe('a folder', () => {
     expect(await predict()).toMatchObject({ prediction: 12, version: '2' });
   });
 
+  it('swaps versions under load, prepared anew each time: no request fails, no version answers for another', async () => {
+    for (const version of ['1', '2']) await writeModel(folder.path, 'tiny', version, tinyModel(Number(version)));
+    await start();
+    let running = true;
+    const seen = new Set<string>();
+    const client = async (from: number) => {
+      for (let i = from; running; i += 8) {
+        const { status, body } = await edge.post('/predict', { features: [i % 40, 1, 1] });
+        const { version, prediction } = body as { version: string; prediction: number };
+        expect({ status, prediction }).toEqual({ status: 200, prediction: ((i % 40) + 2) * Number(version) });
+        seen.add(version);
+      }
+    };
+    const clients = [0, 1, 2, 3, 4, 5, 6, 7].map(client);
+    for (const version of ['1', '2', '1', '2', '1', '2']) {
+      expect((await ask('unload', { version })).status).toBe(200);
+      expect((await ask('load', { version })).status).toBe(200);
+    }
+    running = false;
+    await Promise.all(clients);
+    expect([...seen].sort()).toEqual(['1', '2']);
+  });
+
   it('says what it does not take from a request', async () => {
     await writeModel(folder.path, 'tiny', '1', tinyModel(1));
     await start();
