@@ -62,12 +62,26 @@ function encode(fields: readonly Field[]): Buffer {
   for (const field of fields) {
     const start = end + LENGTH_BYTES;
     let length = field.length;
-    if (typeof field === 'string') length = bytes.write(field, start);
+    if (typeof field === 'string') length = writeText(bytes, field, start);
     else bytes.set(field, start);
     bytes.writeUInt32LE(length, end);
     end = start + length;
   }
   return bytes.subarray(0, end);
+}
+
+/** Longer texts are written quicker by the native call, which for a short one costs more than the text. */
+const SHORT_TEXT = 32;
+
+/** Writes UTF-8 and gives its bytes. */
+function writeText(bytes: Buffer, text: string, start: number): number {
+  if (text.length > SHORT_TEXT) return bytes.write(text, start);
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return bytes.write(text, start);
+    bytes[start + i] = unit;
+  }
+  return text.length;
 }
 
 function canonicalBytes({ datatype, bytes }: KeyTensor): Uint8Array {
