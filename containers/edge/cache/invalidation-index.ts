@@ -1,33 +1,19 @@
 import type { InvalidationTargets } from '../../../lib/core/control-message';
-import { globMatcher } from '../../../lib/core/glob';
+import { AppliedBatches } from './applied-batches';
+import { type BanSnapshot, Bans } from './bans';
 import { baseKeyOf } from './base-key';
+import { type ChainSnapshot, EpochChain } from './epoch-chain';
 import { LocalMarks } from './local-marks';
 import type { CacheEntry, Position } from './types';
 
-/** An invalidation of everything whose key a predicate accepts, checked when an entry is read. */
-interface Ban {
-  readonly kind: 'prefix' | 'glob';
-  readonly text: string;
-  readonly order: number;
-  readonly matches: (key: string) => boolean;
-}
-
-/** An epoch that was followed without a gap: its position `seq` stands at `base + seq` in the order of this index. */
-interface Followed {
-  readonly epoch: string;
-  readonly base: number;
-  /** Last position of the epoch; open while it is the current one. */
-  end: number;
-}
-
 /** The index as plain data, for the journal beside the disk tier. */
 export interface IndexSnapshot {
-  readonly chain: readonly { readonly epoch: string; readonly base: number; readonly end: number | null }[];
+  readonly chain: ChainSnapshot;
   readonly applied: Position;
   readonly floor: number;
   readonly keys: readonly (readonly [string, number])[];
   readonly tags: readonly (readonly [string, number])[];
-  readonly bans: readonly { readonly kind: 'prefix' | 'glob'; readonly text: string; readonly order: number }[];
+  readonly bans: readonly BanSnapshot[];
 }
 
 /** How much an index remembers before it forgets its oldest invalidations by raising its floor. */
@@ -45,17 +31,8 @@ const DEFAULT_LIMITS: IndexLimits = { names: 500_000, bans: 1_000, epochs: 32 };
 const MAX_RETENTION_MS = 7 * 24 * 3_600_000;
 /** What other tasks keep in a shared tier is not known before it is read: so long is taken for granted. */
 const LEAST_RETENTION_MS = 3_600_000;
-/** Invalidations applied within one such time are forgotten together. */
-const BATCH_MS = 60_000;
 /** Names dropped in one go when they are of no use any more: a slice of work that no request notices. */
 const DROPPED_AT_ONCE = 1_000;
-
-/** Invalidations up to `order` that were applied between two times, by the index's clock. */
-interface AppliedBatch {
-  readonly since: number;
-  until: number;
-  order: number;
-}
 
 /** Settings of an index that tests shorten. */
 export interface IndexOptions {
@@ -71,14 +48,13 @@ export interface IndexOptions {
  */
 export class InvalidationIndex {
   readonly #limits: IndexLimits;
-  #chain: Followed[];
+  readonly #chain: EpochChain;
   #applied: Position;
   #floor = 0;
   readonly #keys = new Map<string, number>();
   readonly #tags = new Map<string, number>();
-  #bans: Ban[] = [];
-  /** Oldest first. */
-  #batches: AppliedBatch[] = [];
+  readonly #bans = new Bans();
+  readonly #batches = new AppliedBatches();
   #longestRetentionMs = LEAST_RETENTION_MS;
   readonly #clock: () => number;
   readonly #marks = new LocalMarks();
@@ -92,7 +68,7 @@ export class InvalidationIndex {
     this.#clock = clock;
     this.#applied = start;
     this.#stamp = start;
-    this.#chain = [{ epoch: start.epoch, base: 0, end: Number.POSITIVE_INFINITY }];
+    this.#chain = new EpochChain(start.epoch);
     this.#floor = start.seq;
   }
 
@@ -158,9 +134,8 @@ export class InvalidationIndex {
    * now and then; does a bounded piece of work.
    */
   forgetExpired(): void {
-    const oldestNeeded = this.#clock() - this.#longestRetentionMs;
-    while (this.#batches[0] && this.#batches[0].until < oldestNeeded) this.#raiseFloor(this.#batches.shift()?.order);
-    this.#bans = this.#bans.filter(({ order }) => order > this.#floor);
+    this.#raiseFloor(this.#batches.forgetBefore(this.#clock() - this.#longestRetentionMs));
+    this.#bans.forgetUpTo(this.#floor);
     for (const names of [this.#keys, this.#tags]) {
       let left = DROPPED_AT_ONCE;
       for (const [name, order] of names) {
@@ -173,7 +148,7 @@ export class InvalidationIndex {
   /** Applies an invalidation that stands at `position`. Positions of one epoch must come in order. */
   invalidate(targets: InvalidationTargets, position: Position): void {
     this.advance(position);
-    const order = this.#orderOf(position);
+    const order = this.#chain.orderOf(position);
     if (order === undefined) return;
     for (const key of targets.keys) moveToEnd(this.#keys, key, order);
     for (const tag of targets.tags) moveToEnd(this.#tags, tag.toLowerCase(), order);
@@ -181,7 +156,7 @@ export class InvalidationIndex {
     for (const pattern of targets.patterns) this.#ban('glob', pattern, order);
     this.#version += 1;
     if (targets.tags.length > 0) this.#tagVersion += 1;
-    this.#noteApplied(order);
+    this.#batches.note(order, this.#clock());
     this.#forgetOldest();
   }
 
@@ -197,9 +172,7 @@ export class InvalidationIndex {
 
   /** The log goes on from 0 under a new name and nothing was missed in between: everything known keeps its place. */
   continueAs(epoch: string): void {
-    const current = this.#current();
-    current.end = this.#applied.seq;
-    this.#chain.push({ epoch, base: current.base + current.end, end: Number.POSITIVE_INFINITY });
+    this.#chain.continueAs(epoch, this.#applied.seq);
     this.#moveTo({ epoch, seq: 0 });
     this.#version += 1;
     this.#forgetOldest();
@@ -207,13 +180,13 @@ export class InvalidationIndex {
 
   /** Messages may have been missed: forgets everything and trusts only what is stamped at `from` or later. */
   restartAt(from: Position): void {
-    this.#chain = [{ epoch: from.epoch, base: 0, end: Number.POSITIVE_INFINITY }];
+    this.#chain.restartAt(from.epoch);
     this.#moveTo(from);
     this.#floor = from.seq;
     this.#keys.clear();
     this.#tags.clear();
-    this.#bans = [];
-    this.#batches = [];
+    this.#bans.clear();
+    this.#batches.clear();
     this.#version += 1;
     this.#tagVersion += 1;
   }
@@ -225,46 +198,30 @@ export class InvalidationIndex {
 
   snapshot(): IndexSnapshot {
     return {
-      chain: this.#chain.map(({ epoch, base, end }) => ({ epoch, base, end: Number.isFinite(end) ? end : null })),
+      chain: this.#chain.snapshot(),
       applied: this.#applied,
       floor: this.#floor,
       keys: [...this.#keys],
       tags: [...this.#tags],
-      bans: this.#bans.map(({ kind, text, order }) => ({ kind, text, order })),
+      bans: this.#bans.snapshot(),
     };
   }
 
   /** Takes the place of everything known; for an index that has not been used yet. */
   restore(snapshot: IndexSnapshot): void {
     this.restartAt(snapshot.applied);
-    this.#chain = snapshot.chain.map(({ epoch, base, end }) => ({ epoch, base, end: end ?? Number.POSITIVE_INFINITY }));
+    this.#chain.restore(snapshot.chain);
     this.#floor = snapshot.floor;
     for (const [key, order] of snapshot.keys) this.#keys.set(key, order);
     for (const [tag, order] of snapshot.tags) this.#tags.set(tag, order);
     for (const { kind, text, order } of snapshot.bans) this.#ban(kind, text, order);
     // When these were applied, and how long what lies on the disk is kept, nobody has written down.
-    this.#noteApplied(this.#orderOf(snapshot.applied) ?? 0);
+    this.#batches.note(this.#chain.orderOf(snapshot.applied) ?? 0, this.#clock());
     this.noteRetention(MAX_RETENTION_MS);
   }
 
-  #current(): Followed {
-    const current = this.#chain.at(-1);
-    if (!current) throw new Error('the chain of epochs is empty');
-    return current;
-  }
-
-  /** Place of a position in this index's single order; `undefined` where it cannot be told. */
-  #orderOf({ epoch, seq }: Position): number | undefined {
-    // Newest first: nearly every stamp is of the current epoch.
-    for (let i = this.#chain.length - 1; i >= 0; i--) {
-      const followed = this.#chain[i];
-      if (followed?.epoch === epoch) return seq <= followed.end ? followed.base + seq : undefined;
-    }
-    return undefined;
-  }
-
   #isValid(key: string, tags: readonly string[], stamp: Position): boolean {
-    const order = this.#orderOf(stamp);
+    const order = this.#chain.orderOf(stamp);
     if (order === undefined || order < this.#floor) return false;
     return !this.#marks.hits(key, stamp.local ?? 0) && !this.#isInvalidatedPast(order, key, tags);
   }
@@ -274,18 +231,11 @@ export class InvalidationIndex {
     if ((this.#keys.get(base) ?? 0) > order) return true;
     if (base !== key && (this.#keys.get(key) ?? 0) > order) return true;
     if (tags.some((tag) => (this.#tags.get(tag.toLowerCase()) ?? 0) > order)) return true;
-    for (let i = this.#bans.length - 1; i >= 0; i--) {
-      const ban = this.#bans[i];
-      if (!ban || ban.order <= order) return false;
-      if (ban.matches(base)) return true;
-    }
-    return false;
+    return this.#bans.hit(base, order);
   }
 
-  #ban(kind: Ban['kind'], text: string, order: number): void {
-    const matches = kind === 'prefix' ? (key: string) => key.startsWith(text) : globMatcher(text);
-    this.#bans = this.#bans.filter((ban) => ban.kind !== kind || ban.text !== text);
-    this.#bans.push({ kind, text, order, matches });
+  #ban(kind: BanSnapshot['kind'], text: string, order: number): void {
+    this.#bans.add(kind, text, order);
     this.#banVersion += 1;
   }
 
@@ -299,22 +249,10 @@ export class InvalidationIndex {
     this.#version += 1;
   }
 
-  #noteApplied(order: number): void {
-    const now = this.#clock();
-    const latest = this.#batches.at(-1);
-    if (latest && now - latest.since < BATCH_MS) {
-      latest.until = Math.max(latest.until, now);
-      latest.order = order;
-    } else this.#batches.push({ since: now, until: now, order });
-  }
-
   /** Keeps memory bounded: what is forgotten is made up for by distrusting every entry older than it. */
   #forgetOldest(): void {
-    while (this.#chain.length > this.#limits.epochs) {
-      this.#chain.shift();
-      this.#raiseFloor(this.#chain[0]?.base);
-    }
-    while (this.#bans.length > this.#limits.bans) this.#raiseFloor(this.#bans.shift()?.order);
+    while (this.#chain.length > this.#limits.epochs) this.#raiseFloor(this.#chain.forgetOldest());
+    while (this.#bans.size > this.#limits.bans) this.#raiseFloor(this.#bans.forgetOldest());
     while (this.#keys.size + this.#tags.size > this.#limits.names) {
       const oldestKey = first(this.#keys);
       const oldestTag = first(this.#tags);
