@@ -12,7 +12,7 @@ import type { CacheEntry } from '../containers/edge/cache/types';
 
 /*
  * Rates of the disk tier: the entry log alone, and the body store against plain streams over the same files, in turns.
- * tsx bench/disk.ts [DIRECTORY]
+ * npm run bench:disk -- [DIRECTORY]
  */
 
 const MIB = 1024 * 1024;

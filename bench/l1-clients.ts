@@ -1,6 +1,6 @@
 /**
  * Clients for the L1 tier: CPU per GET of a 200-byte value and GETs per second, 64 in flight, on one connection to one
- * redis-server. Rounds of all clients are interleaved. Usage: node bench/run.mjs l1-clients [rounds]
+ * redis-server. Rounds of all clients are interleaved. `npm run bench:l1-clients -- [rounds]`.
  */
 import { GlideClient } from '@valkey/valkey-glide';
 import IORedis from 'ioredis';

@@ -49,7 +49,7 @@ export const edgeCache: EngineFactory = (redisUrl, tiers) => {
   const fill = async () => filled;
   return {
     name: 'edge cache, all features',
-    getOrFill: async (key) => cache.getOrFill(key, fill),
+    getOrFill: (key) => cache.getOrFill(key, fill),
     close: () => cache.close(),
   };
 };
