@@ -83,9 +83,9 @@ export class ModelRepository {
     if (held?.kind === 'preparing') await held.done.catch(() => undefined);
     if (held?.kind === 'refused') state.versions.delete(version);
     const before = state.versions.get(version);
-    const isSame = state.maxBatchSize === maxBatchSize;
     state.maxBatchSize = maxBatchSize;
     if (before?.kind !== 'ready') return this.prepare(name, version);
+    const isSame = before.maxBatchSize === maxBatchSize;
     if (isSame && before.origin === (await this.#source.fingerprint?.(name, version))) return before.model;
     const ready = await this.#makeReady(state, name, version);
     state.versions.set(version, ready);
@@ -228,6 +228,7 @@ export class ModelRepository {
   }
 
   async #makeReady(state: ModelState, name: string, version: string): Promise<ReadyVersion> {
+    const { maxBatchSize } = state;
     const origin = await this.#source.fingerprint?.(name, version);
     const prepared = await this.#prepareWithRetries(state, name, version);
     const model = new LoadedModel(prepared);
@@ -236,7 +237,8 @@ export class ModelRepository {
       throw new Error(`model ${name} was unloaded while version ${version} was prepared`);
     }
     this.#log.info({ model: name, version, sha256: model.sha256 }, 'model version ready');
-    return { kind: 'ready', model, traits: traitsOf(prepared), signatureChange: prepared.signatureChange, origin };
+    const { signatureChange } = prepared;
+    return { kind: 'ready', model, traits: traitsOf(prepared), signatureChange, origin, maxBatchSize };
   }
 
   #stillRefused(refused: RefusedVersion, name: string): boolean {

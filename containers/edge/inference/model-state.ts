@@ -25,8 +25,9 @@ export interface ReadyVersion {
   readonly model: LoadedModel;
   readonly traits: ModelTraits;
   readonly signatureChange: boolean;
-  /** What it was prepared from, where that may change. */
+  /** What it was prepared from, and the batch size that was wanted, where these may change. */
   readonly origin: string | undefined;
+  readonly maxBatchSize: number | undefined;
 }
 
 /** A version that must not serve, or could not be fetched. */

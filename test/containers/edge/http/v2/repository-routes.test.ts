@@ -72,6 +72,20 @@ describe('a folder', () => {
     expect(await predict()).toMatchObject({ version: '1' });
   });
 
+  it('takes the batch size of a load request for every version, until the next load without one', async () => {
+    for (const version of ['1', '2']) await writeModel(folder.path, 'tiny', version, tinyModel(Number(version)));
+    await start();
+    const sizes = async () => {
+      const paths = ['1', '2'].map((version) => `/v2/models/tiny/versions/${version}/config`);
+      const answers = await Promise.all(paths.map((path) => edge.get(path)));
+      return answers.map(({ body }) => (body as { max_batch_size: number }).max_batch_size);
+    };
+    expect((await ask('load', { config: '{"max_batch_size":"16"}' })).status).toBe(200);
+    expect(await sizes()).toEqual([16, 16]);
+    expect((await ask('load')).status).toBe(200);
+    expect(await sizes()).toEqual([128, 128]);
+  });
+
   it('loads what has come into it since, and the version that a request names', async () => {
     await writeModel(folder.path, 'tiny', '1', tinyModel(1));
     await start();
