@@ -2,6 +2,9 @@ import { build, type Histogram } from 'hdr-histogram-js';
 import type { Answer, HttpConnection } from './http-connection';
 import { matches, type SwapCase } from './swap-cases';
 
+/** Longest that answers are waited for after the last request was due, ms: past it, intervals would tell nothing apart. */
+const PATIENCE_MS = 2_500;
+
 /** What one kind of interval gave. */
 export interface IntervalTally {
   /** From when a request was due until its answer was here, us. */
@@ -43,6 +46,11 @@ export async function openLoop(
   let answered = 0;
   while (answered < total) {
     const now = performance.now();
+    if (now > began + seconds * 1000 + PATIENCE_MS) {
+      throw new Error(
+        `${total - answered} of ${total} requests were not answered ${PATIENCE_MS / 1000} s after the last was due: lower --rate`,
+      );
+    }
     while (sent < total && began + (sent * 1000) / rate <= now) {
       const connection = idle.pop();
       if (connection === undefined) break;
