@@ -114,7 +114,11 @@ describe('the bundle that the image runs', () => {
       const url = await listening(edge);
       const workers = await descendantsOf(edge.process.pid ?? 0);
       expect(workers.length).toBeGreaterThanOrEqual(2);
-      const run = fetch(`${url}/v2/models/power/infer`, { method: 'POST', body: matrixRequest(size) });
+      const run = fetch(`${url}/v2/models/power/infer`, {
+        method: 'POST',
+        headers: { connection: 'close' },
+        body: matrixRequest(size),
+      });
       await untilBusy(workers);
       return { edge, url, workers, run };
     }
