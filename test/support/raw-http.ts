@@ -33,14 +33,15 @@ export async function rawSocket(url: string): Promise<RawSocket> {
 /** One request on a connection of its own. */
 export async function rawRequest(
   url: string,
-  request: { method: string; path: string; headers?: Record<string, string>; body?: string },
+  request: { method: string; path: string; headers?: Record<string, string>; body?: string | Buffer },
 ): Promise<RawAnswer> {
   const { method, path, headers = {}, body } = request;
   const fields: Record<string, string> = { host: 'x', ...headers };
   if (body !== undefined) fields['content-length'] = String(Buffer.byteLength(body));
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
   const socket = await rawSocket(url);
-  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body ?? ''}`);
+  const head = Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  socket.write(Buffer.concat([head, Buffer.from(body ?? '')]));
   const answer = await socket.answer(method);
   await socket.close();
   return answer;

@@ -29,31 +29,48 @@ export function deadlineOfHeader(value: string | string[] | undefined, arrived: 
 export function requestOptions(request: FastifyRequest, reply: FastifyReply, timeoutUs?: number): RunOptions {
   const arrived = performance.now() - reply.elapsedTime;
   const ofHeader = deadlineOfHeader(request.headers[TIMEOUT_HEADER], arrived);
-  return runOptions(reply.raw, ofHeader, timeoutUs === undefined ? undefined : arrived + timeoutUs / 1000);
+  return runOptions(clientOf(reply.raw), ofHeader, timeoutUs === undefined ? undefined : arrived + timeoutUs / 1000);
 }
 
-/**
- * How long and by whom a run is wanted: until the earliest of the deadlines given, and while the client of `response`
- * is there.
- */
-export function runOptions(response: ServerResponse, ...deadlines: readonly (number | undefined)[]): RunOptions {
+/** One who waits for an answer. */
+export interface Waiting {
+  /** Whether it has gone. */
+  readonly gone: boolean;
+  /** Calls back once, when it goes before it has its answer. */
+  whenGone(callback: () => void): void;
+}
+
+/** The client of a response. */
+export function clientOf(response: ServerResponse): Waiting {
+  return {
+    get gone() {
+      return response.destroyed;
+    },
+    whenGone(callback) {
+      response.once('close', () => {
+        if (!response.writableFinished) callback();
+      });
+    },
+  };
+}
+
+/** How long and by whom a run is wanted: until the earliest of the deadlines given, and while the client is there. */
+export function runOptions(client: Waiting, ...deadlines: readonly (number | undefined)[]): RunOptions {
   const deadline = Math.min(...deadlines.map((each) => each ?? Number.POSITIVE_INFINITY));
   let signal: AbortSignal | undefined;
   return {
     ...(deadline < Number.POSITIVE_INFINITY ? { deadline } : {}),
     // Made when it is first asked for: an answer from the cache needs none.
     get signal() {
-      signal ??= goneSignal(response);
+      signal ??= goneSignal(client);
       return signal;
     },
   };
 }
 
-function goneSignal(response: ServerResponse): AbortSignal {
-  if (response.destroyed) return AbortSignal.abort(CLIENT_GONE);
+function goneSignal(client: Waiting): AbortSignal {
+  if (client.gone) return AbortSignal.abort(CLIENT_GONE);
   const controller = new AbortController();
-  response.once('close', () => {
-    if (!response.writableFinished) controller.abort(CLIENT_GONE);
-  });
+  client.whenGone(() => controller.abort(CLIENT_GONE));
   return controller.signal;
 }

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import { parse as parseQueryString } from 'node:querystring';
 import type { FastifyBaseLogger } from 'fastify';
 import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
@@ -9,8 +8,9 @@ import type { RunOptions } from '../inference/execution/types';
 import type { LoadedModel } from '../inference/loaded-model';
 import { answerHeaders, memoryHitStatus, memoryTiming, predictionCacheControl } from './answer-headers';
 import type { HttpContext } from './context';
-import { deadlineOfHeader, TIMEOUT_HEADER } from './deadline';
-import { asServiceError, errorAnswer } from './error-answer';
+import { deadlineOfHeader, runOptions, TIMEOUT_HEADER } from './deadline';
+import { flat, type HotContext, latin1, OK, sendError } from './hot-answer';
+import { HotInfer } from './hot-infer';
 import { type KnownRequest, KnownRequests, type WrittenAnswer } from './known-requests';
 import { JSON_TYPE, type Prediction, predictionBody, predictOne } from './predict-one';
 import { type PredictRequest, parsePredictBody, parsePredictQuery } from './predict-request';
@@ -54,15 +54,15 @@ export function readQuery(query: string): Record<string, unknown> {
 }
 
 /**
- * `POST` and `GET /predict`, and what the HTTP cache holds in memory, in front of the router, which costs more than a
- * hit. Says what the routes say: a prediction that was answered from memory before is known by its raw text, and
+ * `/predict`, inference by the open protocol, and what the HTTP cache holds in memory, in front of the router, which
+ * costs more than a hit. Says what the routes say: a prediction that was answered from memory before is known by its raw text, and
  * answered again after only asking whether its model still is the one and its entry still valid; any other is answered
  * by the same functions as the routes use.
  */
 export class HotPath implements WireHandler {
+  readonly #hot: HotContext;
   readonly #context: HttpContext;
-  readonly #logger: FastifyBaseLogger;
-  readonly #bodyLimit: number;
+  readonly #infer: HotInfer;
 
   readonly #get: Method = {
     known: new KnownRequests(KNOWN_REQUESTS_BYTES),
@@ -77,15 +77,17 @@ export class HotPath implements WireHandler {
 
   constructor(context: HttpContext, logger: FastifyBaseLogger, bodyLimit: number) {
     this.#context = context;
-    this.#logger = logger;
-    this.#bodyLimit = bodyLimit;
+    this.#hot = { http: context, logger, bodyLimit };
+    this.#infer = new HotInfer(this.#hot);
   }
 
   takes(request: WireRequest, reply: WireReply): boolean {
     const { method, target, head, body } = request;
     // What a field in several lines means, and what is wrong without a Host, the router's side knows.
     if (head.repeats || !head.has('host')) return false;
-    if (method === 'POST' && target === '/predict') return this.#takesPost(request, reply);
+    if (method === 'POST') {
+      return target === '/predict' ? this.#takesPost(request, reply) : this.#infer.takes(request, reply);
+    }
     if (method !== 'GET' || body !== '') return false;
     if (!target.startsWith('/predict?')) return this.#takesStored(request, reply);
     const liveVersion = head.value(LIVE_VERSION_HEADER);
@@ -103,7 +105,7 @@ export class HotPath implements WireHandler {
 
   #takesPost(request: WireRequest, reply: WireReply): boolean {
     const { head, body } = request;
-    if (body === '' || body.length > this.#bodyLimit || !BODY_TYPES.has(head.value('content-type'))) return false;
+    if (body === '' || body.length > this.#hot.bodyLimit || !BODY_TYPES.has(head.value('content-type'))) return false;
     this.#answer({ method: this.#post, request, reply, raw: body, liveVersion: head.value(LIVE_VERSION_HEADER) });
     return true;
   }
@@ -111,7 +113,7 @@ export class HotPath implements WireHandler {
   #answer(exchange: Exchange): void {
     const known = exchange.method.known.find(exchange.raw);
     if (known !== undefined && this.#answersKnown(exchange, known)) return;
-    this.#compute(exchange).catch((error: unknown) => this.#fail(exchange, error));
+    this.#compute(exchange).catch((error: unknown) => sendError(this.#hot, exchange.request, exchange.reply, error));
   }
 
   #answersKnown({ method, request, reply, liveVersion }: Exchange, known: KnownRequest): boolean {
@@ -147,7 +149,12 @@ export class HotPath implements WireHandler {
   async #compute(exchange: Exchange): Promise<void> {
     const { method, request, reply, liveVersion } = exchange;
     const generation = this.#context.repository.generation();
-    const prediction = await predictOne(this.#context, method.parse(exchange.raw), liveVersion, optionsOf(request));
+    const prediction = await predictOne(
+      this.#context,
+      method.parse(exchange.raw),
+      liveVersion,
+      optionsOf(request, reply),
+    );
     const { answer, versionIsNamed } = prediction;
     const body = latin1(prediction.text);
     const headers = answerHeaders(answer, method.cacheControl(answer.ttlSeconds, versionIsNamed));
@@ -168,27 +175,10 @@ export class HotPath implements WireHandler {
     const own = Buffer.from(raw, 'latin1').toString('latin1');
     method.known.remember(own, { liveVersion, generation, model, versionIsNamed, key, entry, answer });
   }
-
-  #fail({ request, reply }: Exchange, thrown: unknown): void {
-    const url = request.target;
-    const error = asServiceError(thrown, this.#bodyLimit);
-    if (error.status >= 500) this.#logger.error({ err: thrown, url }, error.message);
-    const { status, headers, body: text } = errorAnswer(error, url);
-    const { connection, ...others } = headers;
-    const body = latin1(text);
-    const fields = [...flat(others), 'content-length', String(body.length)];
-    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fieldLines(fields)}${dateLine()}`;
-    reply.send(head, body, connection === 'close');
-    const seconds = (performance.now() - request.arrived) / 1000;
-    this.#context.metrics.observe({ status, level: 'none', seconds, bytes: body.length });
-  }
 }
 
-const OK = 'HTTP/1.1 200 OK\r\n';
-
-function optionsOf({ head, arrived }: WireRequest): RunOptions {
-  const deadline = deadlineOfHeader(head.value(TIMEOUT_HEADER), arrived);
-  return deadline === undefined ? {} : { deadline };
+function optionsOf({ head, arrived }: WireRequest, reply: WireReply): RunOptions {
+  return runOptions(reply, deadlineOfHeader(head.value(TIMEOUT_HEADER), arrived));
 }
 
 function parseJson(text: string): unknown {
@@ -215,20 +205,9 @@ function contentLines(body: string): string {
   return `content-type: ${JSON_TYPE}\r\ncontent-length: ${body.length}\r\n`;
 }
 
-/** A character for every byte of the text in UTF-8: what it is to be written as. */
-function latin1(text: string): string {
-  return Buffer.byteLength(text) === text.length ? text : Buffer.from(text).toString('latin1');
-}
-
 const BEYOND_ASCII = /[\x80-\xff]/;
 
 /** The text that bytes, a character for every one, are in UTF-8. */
 function utf8(bytes: string): string {
   return BEYOND_ASCII.test(bytes) ? Buffer.from(bytes, 'latin1').toString() : bytes;
-}
-
-function flat(headers: Readonly<Record<string, string>>): string[] {
-  const pairs: string[] = [];
-  for (const name in headers) pairs.push(name, headers[name] ?? '');
-  return pairs;
 }

@@ -4,16 +4,12 @@ import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
 import { version as SERVER_VERSION } from '../../../package.json';
 import { ServiceError } from '../errors';
 import type { LoadedModel } from '../inference/loaded-model';
-import { answerHeaders } from './answer-headers';
 import type { HttpContext } from './context';
 import { requestOptions } from './deadline';
-import { parseInferRequest } from './infer-request';
-import { chooseModel, type ModelChoice } from './model-choice';
 import { registerConfigurationRoutes } from './v2/configuration-routes';
-import { writeInferAnswer } from './v2/infer-answer';
+import { chooseNamed, infer, type NamedModel } from './v2/infer';
 import { registerRepositoryRoutes } from './v2/repository-routes';
-import { HEADER_LENGTH_HEADER, readBody, splitBody } from './v2/request-body';
-import { encodeBody } from './v2/response-encoding';
+import { HEADER_LENGTH_HEADER, readBody } from './v2/request-body';
 import { registerStatisticsRoutes } from './v2/statistics-routes';
 
 interface ModelParams {
@@ -73,30 +69,22 @@ function registerModelRoutes(app: FastifyInstance, context: HttpContext, path: s
   app.get<{ Params: ModelParams }>(`${path}/ready`, async (request) =>
     withModel(context, request, async (model) => ({ name: model.name, ready: true })),
   );
-  app.post<{ Params: ModelParams }>(`${path}/infer`, async (request, reply) =>
-    withModel(context, request, (model) => infer(context, model, request, reply)),
-  );
+  app.post<{ Params: ModelParams }>(`${path}/infer`, async (request, reply) => answerInfer(context, request, reply));
   for (const each of [path, `${path}/ready`]) refuseOtherMethods(app, each, ['GET', 'HEAD']);
   refuseOtherMethods(app, `${path}/infer`, ['POST']);
 }
 
-async function infer(
-  context: HttpContext,
-  model: LoadedModel,
-  request: ModelRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
+async function answerInfer(context: HttpContext, request: ModelRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { headers } = request;
-  const body = splitBody((request.body as Buffer | undefined) ?? Buffer.alloc(0), headers[HEADER_LENGTH_HEADER]);
-  const wanted = parseInferRequest(body, model);
-  const options = requestOptions(request, reply, wanted.timeoutUs);
-  const answer = await context.predictor.predict(model, wanted.inputs, options);
+  const { answer, ...sent } = await infer(context, {
+    ...namedBy(request),
+    body: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
+    headerLength: headers[HEADER_LENGTH_HEADER],
+    acceptEncoding: headers['accept-encoding'],
+    options: (timeoutUs) => requestOptions(request, reply, timeoutUs),
+  });
   request.cacheLevel = answer.tier;
-  const written = writeInferAnswer(model, wanted, answer.body);
-  const encoded = await encodeBody(written.body, headers['accept-encoding']);
-  return reply
-    .headers({ ...answerHeaders(answer, 'no-store'), ...written.headers, ...encoded.headers })
-    .send(encoded.body);
+  return reply.headers(sent.headers).send(sent.body);
 }
 
 async function withModel<T>(
@@ -104,7 +92,7 @@ async function withModel<T>(
   request: ModelRequest,
   use: (model: LoadedModel) => Promise<T>,
 ): Promise<T> {
-  const choice = choose(context, request);
+  const choice = chooseNamed(context, namedBy(request));
   try {
     return await use(choice.model);
   } finally {
@@ -112,19 +100,13 @@ async function withModel<T>(
   }
 }
 
-function choose(context: HttpContext, request: ModelRequest): ModelChoice {
-  const liveVersion = request.headers[LIVE_VERSION_HEADER];
-  try {
-    return chooseModel(context.repository, undefined, {
-      model: request.params.model,
-      version: request.params.version,
-      liveVersion: typeof liveVersion === 'string' ? liveVersion : undefined,
-    });
-  } catch (error) {
-    if (!(error instanceof ServiceError) || error.status !== 404) throw error;
-    // Triton's words: programs written for its clients look for them.
-    throw new ServiceError(error.code, `Request for unknown model: ${error.message}`);
-  }
+function namedBy({ params, headers }: ModelRequest): NamedModel {
+  const liveVersion = headers[LIVE_VERSION_HEADER];
+  return {
+    model: params.model,
+    version: params.version,
+    liveVersion: typeof liveVersion === 'string' ? liveVersion : undefined,
+  };
 }
 
 function metadataOf(context: HttpContext, model: LoadedModel): object {

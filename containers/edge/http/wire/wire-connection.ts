@@ -56,6 +56,7 @@ export class WireConnection implements WireReply {
   #moved = 0;
   #movedAt = performance.now();
   #checked: Buffer | undefined;
+  #onGone: (() => void) | undefined;
 
   constructor(socket: Socket, host: WireHost) {
     this.#socket = socket;
@@ -70,8 +71,13 @@ export class WireConnection implements WireReply {
     return this.#socket.destroyed;
   }
 
+  whenGone(callback: () => void): void {
+    this.#onGone = callback;
+  }
+
   send(head: string, body: string | Buffer, close = this.#host.stopping): void {
     const socket = this.#socket;
+    this.#onGone = undefined;
     if (socket.destroyed) return;
     const start = head + (close ? 'connection: close\r\n\r\n' : this.#host.keepAliveLines);
     let flowing: boolean;
@@ -164,6 +170,9 @@ export class WireConnection implements WireReply {
       target: line.slice(methodEnd + 1, -VERSION_LENGTH),
       head,
       body: text.slice(bodyAt, end),
+      get bytes() {
+        return pending.subarray(bodyAt, end);
+      },
       arrived: performance.now(),
     };
     if (!this.#host.handler.takes(request, this)) this.#route(pending.subarray(0, end));
@@ -225,6 +234,8 @@ export class WireConnection implements WireReply {
     response.once('close', () => {
       this.#due -= 1;
       if (this.#phase === 'routed') this.#proceed();
+      // Node's server closes idle connections when it is told to stop, and those that become idle later only by time.
+      else if (this.#host.stopping) this.closeIfIdle();
     });
   }
 
@@ -242,6 +253,7 @@ export class WireConnection implements WireReply {
 
   #close(): void {
     this.#stream?.destroy();
+    this.#onGone?.();
     this.#host.closed(this);
   }
 }

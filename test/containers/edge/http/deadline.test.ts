@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { deadlineOfHeader, runOptions } from '../../../../containers/edge/http/deadline';
+import { clientOf, deadlineOfHeader, runOptions } from '../../../../containers/edge/http/deadline';
 
 /** What a deadline looks at of a response. */
 class FakeResponse extends EventEmitter {
@@ -8,7 +8,7 @@ class FakeResponse extends EventEmitter {
   writableFinished = false;
 }
 
-const responseOf = (fake: FakeResponse) => fake as unknown as ServerResponse;
+const responseOf = (fake: FakeResponse) => clientOf(fake as unknown as ServerResponse);
 
 describe('how long an answer is wanted', () => {
   it('is what the header says, from the arrival of the request', () => {

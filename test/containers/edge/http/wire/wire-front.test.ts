@@ -228,6 +228,26 @@ describe('a connection with a front', () => {
   });
 });
 
+it('closes a connection that the server has for good behind the answer that was due when it was to stop', async () => {
+  let answer: () => void = () => undefined;
+  const server = createServer((_request, response) => {
+    answer = () => response.end('late');
+  });
+  const own = new WireFront(server, hot, HTTP_LIMITS);
+  await listening(server);
+  const socket = await rawSocket(urlOf(server));
+  const asked = once(server, 'request');
+  socket.write(`${message('POST /cold HTTP/1.1', 'Transfer-Encoding: chunked')}0\r\n\r\n`);
+  await asked;
+  own.stop();
+  const closed = once(server, 'close');
+  server.close();
+  answer();
+  expect(await socket.answer()).toMatchObject({ body: 'late' });
+  await socket.closed();
+  await closed;
+});
+
 it('keeps no connection that is closed', async () => {
   const sockets = await Promise.all(Array.from({ length: 5 }, () => rawSocket(urlOf(fronted))));
   for (const socket of sockets) {

@@ -1,0 +1,52 @@
+import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
+import { deadlineOfHeader, runOptions, TIMEOUT_HEADER } from './deadline';
+import { flat, type HotContext, latin1, OK, sendError } from './hot-answer';
+import { infer } from './v2/infer';
+import { HEADER_LENGTH_HEADER } from './v2/request-body';
+import { dateLine, fieldLines } from './wire/field-lines';
+import type { WireHandler, WireReply, WireRequest } from './wire/types';
+
+/** Names without anything to decode, which the router does. */
+const INFER_PATH = /^\/v2\/models\/([^/?%;]+)(?:\/versions\/([^/?%;]+))?\/infer$/;
+
+/** Answers inference requests in front of the router, by the function that its routes use. */
+export class HotInfer implements WireHandler {
+  readonly #context: HotContext;
+
+  constructor(context: HotContext) {
+    this.#context = context;
+  }
+
+  takes(request: WireRequest, reply: WireReply): boolean {
+    const { head, body } = request;
+    const [, model, version] = INFER_PATH.exec(request.target) ?? [];
+    if (model === undefined || body === '' || body.length > this.#context.bodyLimit) return false;
+    if (head.has('content-encoding')) return false;
+    this.#answer(request, reply, model, version).catch((error: unknown) =>
+      sendError(this.#context, request, reply, error),
+    );
+    return true;
+  }
+
+  async #answer(request: WireRequest, reply: WireReply, model: string, version: string | undefined): Promise<void> {
+    const { head, bytes, arrived } = request;
+    const { http } = this.#context;
+    const { answer, headers, body } = await infer(http, {
+      model,
+      version,
+      liveVersion: head.value(LIVE_VERSION_HEADER),
+      body: bytes,
+      headerLength: head.value(HEADER_LENGTH_HEADER),
+      acceptEncoding: head.value('accept-encoding'),
+      options: (timeoutUs) => {
+        const ofHeader = deadlineOfHeader(head.value(TIMEOUT_HEADER), arrived);
+        return runOptions(reply, ofHeader, timeoutUs === undefined ? undefined : arrived + timeoutUs / 1000);
+      },
+    });
+    const sent = typeof body === 'string' ? latin1(body) : body;
+    const fields = [...flat(headers), 'content-length', String(sent.length)];
+    reply.send(OK + fieldLines(fields) + dateLine(), sent);
+    const seconds = (performance.now() - arrived) / 1000;
+    http.metrics.observe({ status: 200, level: answer.tier, seconds, bytes: sent.length });
+  }
+}

@@ -1,0 +1,95 @@
+/** @jest-environment ./test/support/onnx-environment.cjs */
+import { temporaryDirectory } from '../../../support/edge-service';
+import { type HttpService, startHttpService } from '../../../support/http-service';
+import { type RawAnswer, rawRequest, rawSocket } from '../../../support/raw-http';
+import { tinyManifest, tinyModel, writeModel } from '../../../support/tiny-models';
+
+let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
+let edge: HttpService;
+
+beforeAll(async () => {
+  folder = await temporaryDirectory();
+  await writeModel(folder.path, 'tiny', '9', tinyModel(9), tinyManifest('9', 9));
+  await writeModel(folder.path, 'tiny', '10', tinyModel(10), tinyManifest('10', 10));
+  edge = await startHttpService(folder.path, ['9', '10']);
+});
+afterAll(async () => {
+  await edge.stop();
+  await folder.remove();
+});
+
+/** The same request in front of the router and, by an encoding that says nothing, behind it. */
+const ask = (path: string, body: string | Buffer, headers: Record<string, string>) =>
+  rawRequest(edge.url, { method: 'POST', path, headers, body });
+const asHot = ask;
+const asRouted = (path: string, body: string | Buffer, headers: Record<string, string>) =>
+  ask(path, body, { ...headers, 'content-encoding': 'identity' });
+
+const comparable = ({ status, headers, body }: RawAnswer) => {
+  const { date, 'server-timing': timing, ...others } = headers;
+  return { status, body, hasDate: date !== undefined, timing: timing?.replace(/[\d.]+/g, '#'), ...others };
+};
+
+const PATH = '/v2/models/tiny/infer';
+const json = (fields: object = {}, input: object = {}) =>
+  JSON.stringify({
+    inputs: [{ name: 'features', datatype: 'FP32', shape: [1, 3], data: [1, 2, 3], ...input }],
+    ...fields,
+  });
+
+function binaryRequest(): { body: Buffer; headers: Record<string, string> } {
+  const head = JSON.stringify({
+    inputs: [{ name: 'features', datatype: 'FP32', shape: [2, 3], parameters: { binary_data_size: 24 } }],
+    parameters: { binary_data_output: true },
+  });
+  const elements = Buffer.from(Float32Array.of(1, 2, 3, 4, 5, 6).buffer);
+  return {
+    body: Buffer.concat([Buffer.from(head), elements]),
+    headers: { 'inference-header-content-length': String(head.length) },
+  };
+}
+
+describe('inference in front of the router', () => {
+  it.each([
+    ['a row', PATH, json(), {}],
+    ['a version in the path', '/v2/models/tiny/versions/9/infer', json({ id: 'é' }), {}],
+    ['the version that a POP knows', PATH, json(), { 'x-mlcdn-live-version': '9' }],
+    ['an answer that is worth compressing', PATH, json({ id: 'x'.repeat(2_000) }), { 'accept-encoding': 'gzip' }],
+    ['binary data', PATH, binaryRequest().body, binaryRequest().headers],
+    ['a wrong shape', PATH, json({}, { shape: [1, 4] }), {}],
+    ['no JSON', PATH, '{"inputs"', {}],
+    ['an unknown model', '/v2/models/none/infer', json(), {}],
+    ['an unknown version', '/v2/models/tiny/versions/8/infer', json(), {}],
+    ['a deadline that is none', PATH, json(), { 'x-request-timeout-ms': 'soon' }],
+    ['a name to be decoded', '/v2/models/t%69ny/infer', json(), {}],
+    ['a query', `${PATH}?x`, json(), {}],
+  ])('says what the router says to %s', async (_what, path, body, headers) => {
+    for (let time = 0; time < 2; time++) await asRouted(path, body, headers);
+    const routed = comparable(await asRouted(path, body, headers));
+    for (let time = 0; time < 2; time++) expect(comparable(await asHot(path, body, headers))).toEqual(routed);
+  });
+
+  it('counts what it answers', async () => {
+    const count = async () => {
+      const text = await edge.metrics.registry.metrics();
+      const series = 'cdn_requests_total{status="200",region="eu-west-1"} ';
+      return Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(series))
+          ?.slice(series.length) ?? 0,
+      );
+    };
+    const before = await count();
+    for (let time = 0; time < 3; time++) await asHot(PATH, json(), {});
+    expect((await count()) - before).toBe(3);
+  });
+
+  it('survives a client that goes away before its answer', async () => {
+    const body = json({}, { data: [7, 7, 7] });
+    const socket = await rawSocket(edge.url);
+    socket.write(`POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await socket.close();
+    expect(await asHot(PATH, body, {})).toMatchObject({ status: 200 });
+  });
+});
