@@ -1,4 +1,11 @@
-import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, LogController } from 'fastify';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import { messageOf, ServiceError } from '../errors';
 import type { HttpContext } from './context';
 import { asServiceError, errorAnswer } from './error-answer';
@@ -33,6 +40,8 @@ export function createApp(
       return created.server;
     },
     clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, limits),
+    // What fails before a route is found, such as a path with a broken escape, is no concern of the error handler below.
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply, limits.bodyBytes),
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 256, querystringParser: readQuery },
   });
@@ -77,10 +86,19 @@ function acceptJson(app: FastifyInstance): void {
 }
 
 function answerErrors(app: FastifyInstance, bodyLimit: number): void {
-  app.setErrorHandler((thrown: FastifyError | ServiceError, request, reply) => {
-    const error = asServiceError(thrown, bodyLimit);
-    if (error.status >= 500) request.log.error({ err: thrown, url: request.url }, error.message);
-    const { status, headers, body } = errorAnswer(error, request.url);
-    return reply.code(status).headers(headers).send(body);
-  });
+  app.setErrorHandler((thrown: FastifyError | ServiceError, request, reply) =>
+    answerError(thrown, request, reply, bodyLimit),
+  );
+}
+
+function answerError(
+  thrown: FastifyError | ServiceError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  bodyLimit: number,
+): FastifyReply {
+  const error = asServiceError(thrown, bodyLimit);
+  if (error.status >= 500) request.log.error({ err: thrown, url: request.url }, error.message);
+  const { status, headers, body } = errorAnswer(error, request.url);
+  return reply.code(status).headers(headers).send(body);
 }

@@ -78,8 +78,9 @@ function numericCodec<T extends NumericData>(
 }
 
 function copyOf(bytes: Uint8Array): Uint8Array {
-  // Not `slice`, which a Buffer answers with a view of the same memory.
-  const copy = new Uint8Array(bytes.length);
+  // Not `slice`, which a Buffer answers with a view of the same memory. Node's pool, which small copies come from, gives
+  // out multiples of 8 bytes, and nothing is filled with zeros first.
+  const copy = Buffer.allocUnsafe(bytes.length);
   copy.set(bytes);
   return copy;
 }

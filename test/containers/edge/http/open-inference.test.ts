@@ -162,6 +162,14 @@ describe('Open Inference Protocol v2', () => {
     expect(await answer.json()).toEqual({ error: `${path} does not answer ${method}` });
   });
 
+  it('answers a path with a broken escape in the shape of the path', async () => {
+    expect(await edge.get('/v2/models/%zz')).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('%zz') },
+    });
+    expect(await edge.get('/%zz')).toMatchObject({ status: 400, body: { error: { code: 'invalid_request' } } });
+  });
+
   it('gives up at the deadline of the request', async () => {
     const inputs = [input({ data: [7, 7, 7] })];
     // One microsecond has always passed by the time that the body has been read.
