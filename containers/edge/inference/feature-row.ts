@@ -27,7 +27,7 @@ function typeOf(value: unknown): string {
 
 function singleNumericInput(model: FeatureModel): TensorSpec {
   const [input, ...others] = model.inputs;
-  if (input !== undefined && others.length === 0 && codecOf(input.datatype)?.numeric === true) return input;
+  if (input !== undefined && others.length === 0 && codecOf(input.datatype).numeric) return input;
   const signature = model.inputs.map((each) => `${each.name} ${each.datatype}`).join(', ');
   throw new ServiceError(
     'invalid_request',

@@ -77,7 +77,7 @@ function wrapSession(session: InferenceSession): OnnxModel {
       const given = outputs.map((spec) => {
         const result = results[spec.name];
         if (result === undefined) throw new Error(`the model gave no output ${spec.name}`);
-        return { name: spec.name, datatype: spec.datatype, shape: result.dims, data: result.data as TensorData };
+        return { name: spec.name, datatype: spec.datatype, shape: result.dims, data: dataOf(spec, result) };
       });
       return { outputs: given, computeMs };
     },
@@ -98,7 +98,12 @@ function specOf(value: InferenceSession.ValueMetadata, role: string): TensorSpec
 }
 
 function toOnnx(tensor: Tensor): OnnxTensor {
-  const codec = codecOf(tensor.datatype);
-  if (codec === undefined) throw new Error(`datatype ${tensor.datatype} of ${tensor.name} cannot be run`);
-  return new OnnxTensor(codec.onnxType as 'float32', tensor.data as Float32Array, tensor.shape);
+  return new OnnxTensor(codecOf(tensor.datatype).onnxType as 'float32', tensor.data as Float32Array, tensor.shape);
+}
+
+/** The elements of a result; FP16 as bit patterns, although from Node 24 on ONNX Runtime gives a `Float16Array`. */
+function dataOf({ datatype }: TensorSpec, { data }: OnnxTensor): TensorData {
+  if (datatype !== 'FP16') return data as TensorData;
+  const { buffer, byteOffset, length } = data as Uint16Array;
+  return new Uint16Array(buffer, byteOffset, length);
 }

@@ -1,5 +1,7 @@
 /** @jest-environment ./test/support/onnx-environment.cjs */
 import { checkModel } from '../../../lib/control/model-check';
+import type { Datatype } from '../../../lib/core/manifest';
+import { identityModel } from '../../support/identity-model';
 import { scalingModel, scalingSample } from '../../support/scaling-model';
 
 describe('check of a model before it is published', () => {
@@ -40,6 +42,23 @@ describe('check of a model before it is published', () => {
     const sample = scalingSample(2);
     const flat = { ...sample, outputs: sample.outputs.map((output) => ({ ...output, shape: [2] })) };
     await expect(checkModel(scalingModel(2), [flat], 1e-4)).rejects.toThrow('y should be FP32 [2], got FP32 [1, 2]');
+  });
+
+  it.each<[Datatype, (number | string | boolean)[]]>([
+    ['FP16', [0.5, 'NaN']],
+    ['INT64', ['9223372036854775807', -1]],
+    ['BOOL', [true, false]],
+    ['BYTES', ['é', '']],
+  ])('compares %s by its value', async (datatype, data) => {
+    const sample = (outputs: typeof data) => ({
+      inputs: [{ name: 'x', datatype, shape: [2], data }],
+      outputs: [{ name: 'y', datatype, shape: [2], data: outputs }],
+    });
+    const model = identityModel(datatype, ['n']);
+    await expect(checkModel(model, [sample(data)], 1e-4)).resolves.toBeDefined();
+    await expect(checkModel(model, [sample([...data].reverse())], 1e-4)).rejects.toThrow(
+      'golden sample 0: y[0] should be',
+    );
   });
 
   it('refuses bytes that are not a model', async () => {
