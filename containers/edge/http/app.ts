@@ -9,12 +9,13 @@ import fastify, {
 import { messageOf, ServiceError } from '../errors';
 import type { HttpContext } from './context';
 import { asServiceError, errorAnswer } from './error-answer';
-import { HotPath, readQuery } from './hot-path';
+import { HotPath } from './hot-path';
 import { createHttpServer, refuseUnreadable } from './http-server';
 import { HTTP_LIMITS, type HttpLimits } from './limits';
 import { registerOpenInferenceRoutes } from './open-inference-routes';
 import { registerOperationsRoutes } from './operations-routes';
 import { registerPassThrough } from './pass-through';
+import { readQuery } from './predict-request';
 import { registerPredictRoutes } from './predict-routes';
 import type { WireFront } from './wire/wire-front';
 

@@ -1,7 +1,7 @@
 import type { CacheEntry } from '../cache/types';
 import type { LoadedModel } from '../inference/loaded-model';
 
-/** A request that has been answered from memory before: what its text comes to, so that it need not be read again. */
+/** A request that has been answered from a tier before: what its text comes to, so that it need not be read again. */
 export interface KnownRequest {
   /** Value of the POP's live-version header. */
   readonly liveVersion: string | undefined;
@@ -11,9 +11,11 @@ export interface KnownRequest {
   readonly versionIsNamed: boolean;
   /** Cache key of the prediction. */
   readonly key: string;
-  /** The entry that `answer` says. */
-  entry: CacheEntry;
-  answer: WrittenAnswer;
+  /** About what `entry` and `answer` take, bytes. */
+  readonly answerBytes: number;
+  /** The entry that `answer` says; none before it is asked for again from memory. */
+  entry: CacheEntry | undefined;
+  answer: WrittenAnswer | undefined;
 }
 
 /** The parts of an answer from one entry that are the same until it is refilled or a second has passed. */
@@ -53,7 +55,7 @@ export class KnownRequests {
   }
 
   remember(raw: string, known: KnownRequest): void {
-    const bytes = OVERHEAD_BYTES + raw.length + known.answer.body.length + known.entry.body.length;
+    const bytes = OVERHEAD_BYTES + raw.length + known.answerBytes;
     if (bytes > this.#maxBytes / 8) return;
     if (this.#youngBytes + bytes > this.#maxBytes / 2) {
       this.#old = this.#young;

@@ -3,7 +3,6 @@ import type { RunOptions } from '../inference/execution/types';
 import { parseFeatureRow } from '../inference/feature-row';
 import type { LoadedModel } from '../inference/loaded-model';
 import { predictionText } from '../inference/prediction-body';
-import type { Tensor } from '../inference/tensors';
 import { isHit } from './answer-headers';
 import type { HttpContext } from './context';
 import { chooseModel, type ModelChoice } from './model-choice';
@@ -11,13 +10,11 @@ import type { PredictRequest } from './predict-request';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** One prediction as `/predict` answers it, and what it was made of. */
+/** One prediction as `/predict` answers it. */
 export interface Prediction {
   readonly answer: CacheAnswer;
   /** The body of the answer. */
   readonly text: string;
-  readonly model: LoadedModel;
-  readonly row: Tensor;
   readonly versionIsNamed: boolean;
 }
 
@@ -36,7 +33,7 @@ export async function predictOne(
     const row = parseFeatureRow(model, wanted.features, 'features');
     const answer = await context.predictor.predict(model, [row], options);
     const text = predictionBody(context.region, model, answer.body, isHit(answer));
-    return { answer, text, model, row, versionIsNamed };
+    return { answer, text, versionIsNamed };
   } finally {
     release();
   }

@@ -1,3 +1,4 @@
+import { parse as parseQueryString } from 'node:querystring';
 import { invalidField, ServiceError, show } from '../errors';
 
 /** A prediction request as it came, its fields checked but not yet compared with a model. */
@@ -8,6 +9,11 @@ export interface PredictRequest {
 }
 
 const FIELDS: readonly string[] = ['features', 'model', 'version'];
+
+/** Reads the query of a URL; the router uses this too, so that both read alike. */
+export function readQuery(query: string): Record<string, unknown> {
+  return parseQueryString(query);
+}
 
 /** Reads the body of `/predict` and `/batch_predict`. Throws a ServiceError that names the field. */
 export function parsePredictBody(body: unknown): PredictRequest {

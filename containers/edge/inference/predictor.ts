@@ -1,5 +1,13 @@
 import { type KeyTensor, predictionKey } from '../../../lib/core/prediction-key';
-import type { CacheAnswer, CacheEntry, EdgeCache, FillDemand, Filled, FillOutcome } from '../cache/types';
+import type {
+  AnswerReceiver,
+  CacheAnswer,
+  CacheEntry,
+  EdgeCache,
+  FillDemand,
+  Filled,
+  FillOutcome,
+} from '../cache/types';
 import { demandOf } from './execution/demand';
 import { type RowOutcome, Scheduler } from './execution/scheduler';
 import type { RunOptions } from './execution/types';
@@ -47,26 +55,33 @@ export class Predictor {
    * One request of any shape. The answer's body is as `prediction-body.ts` describes. Rejects with a ServiceError as
    * `Scheduler.run`.
    */
-  async predict(model: LoadedModel, inputs: readonly Tensor[], options?: RunOptions): Promise<CacheAnswer> {
-    const asked = performance.now();
-    const { statistics } = model;
-    try {
-      const answer = isKept(model)
-        ? await this.#cache.getOrFill(
-            keyOf(model, inputs),
-            (demand) => this.#fill(model, inputs, demand),
-            model.cache,
-            options,
-          )
-        : bypassing(await this.#fill(model, inputs, demandOf(options)), performance.now() - asked);
-      const ms = performance.now() - asked;
-      statistics.success.add(ms);
-      countLookUp(model, answer, ms);
-      return answer;
-    } catch (error) {
-      statistics.fail.add(performance.now() - asked);
-      throw error;
+  predict(model: LoadedModel, inputs: readonly Tensor[], options?: RunOptions): Promise<CacheAnswer> {
+    return new Promise((answered, failed) =>
+      this.deliver(model, keyOf(model, inputs), () => inputs, { answered, failed }, options),
+    );
+  }
+
+  /**
+   * As `predict`, for one who knows the key already and needs no promise. `inputs` is asked only where no tier has the
+   * answer.
+   */
+  deliver(
+    model: LoadedModel,
+    key: string,
+    inputs: () => readonly Tensor[],
+    receiver: AnswerReceiver,
+    options?: RunOptions,
+  ): void {
+    const counting = new CountingReceiver(model, receiver);
+    if (isKept(model)) {
+      const fill = (demand: FillDemand) => this.#fill(model, inputs(), demand);
+      this.#cache.deliver(key, counting, fill, model.cache, options);
+      return;
     }
+    const asked = performance.now();
+    this.#fill(model, inputs(), demandOf(options))
+      .then((made) => counting.answered(bypassing(made, performance.now() - asked)))
+      .catch((error: unknown) => counting.failed(error));
   }
 
   /**
@@ -146,6 +161,30 @@ export class Predictor {
     } finally {
       release();
     }
+  }
+}
+
+/** Counts what its receiver gets. */
+class CountingReceiver implements AnswerReceiver {
+  readonly #model: LoadedModel;
+  readonly #receiver: AnswerReceiver;
+  readonly #asked = performance.now();
+
+  constructor(model: LoadedModel, receiver: AnswerReceiver) {
+    this.#model = model;
+    this.#receiver = receiver;
+  }
+
+  answered(answer: CacheAnswer): void {
+    const ms = performance.now() - this.#asked;
+    this.#model.statistics.success.add(ms);
+    countLookUp(this.#model, answer, ms);
+    this.#receiver.answered(answer);
+  }
+
+  failed(reason: unknown): void {
+    this.#model.statistics.fail.add(performance.now() - this.#asked);
+    this.#receiver.failed(reason);
   }
 }
 

@@ -51,11 +51,10 @@ function heldBackCache() {
   const fills: (() => Promise<readonly FillOutcome[]>)[] = [];
   const policies: (FillPolicy | undefined)[] = [];
   const pending = new Promise<never>(() => undefined);
-  const cache: Pick<EdgeCache, 'getOrFill' | 'getOrFillMany'> = {
-    getOrFill: (_key, fill, policy): Promise<CacheAnswer> => {
+  const cache: Pick<EdgeCache, 'deliver' | 'getOrFillMany'> = {
+    deliver: (_key, _receiver, fill, policy): void => {
       fills.push(async () => [await fill(always)]);
       policies.push(policy);
-      return pending;
     },
     getOrFillMany: (keys, fillMissing, policy): Promise<CacheAnswer[]> => {
       fills.push(() =>
