@@ -4,7 +4,8 @@ import { ConfigError, type ConfigOverrides, type EnvironmentConfig, loadConfig }
 import { EnvironmentStage } from '../lib/stacks/environment-stage';
 
 /**
- * The CDK app. Context: `env` (environment, default `dev`), `regions` (comma-separated, instead of the environment's).
+ * The CDK app. Context: `env` (environment, default `dev`), `regions` (comma-separated, or `all`, instead of
+ * the environment's).
  * Environment variables: `MLCDN_ACCOUNT_<ENV>` (account instead of the documented example), `MLCDN_NAG=off` (skips
  * cdk-nag), `CDK_VALIDATION=false` (CDK's own switch: skips every validation).
  */
@@ -21,7 +22,7 @@ function readConfig(app: App): EnvironmentConfig {
   const regions: unknown = app.node.tryGetContext('regions');
   const overrides: ConfigOverrides = {
     ...(account === undefined ? {} : { account }),
-    ...(regions === undefined ? {} : { regions: String(regions).split(',') }),
+    ...(regions === undefined ? {} : { regions: regions === 'all' ? ('all' as const) : String(regions).split(',') }),
   };
   try {
     return loadConfig(name, overrides);

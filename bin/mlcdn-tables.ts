@@ -72,7 +72,7 @@ function cacheRow({ region, cache }: RegionReading): string[] {
   return [region, `${engine} ${nodeType}`, status, String(nodes)];
 }
 
-function table(head: string[], rows: string[][]): string {
+export function table(head: string[], rows: string[][]): string {
   const colours = process.stdout.isTTY ? {} : { style: { head: [], border: [] } };
   const grid = new Table({ head, ...colours });
   grid.push(...rows);

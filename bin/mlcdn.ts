@@ -9,6 +9,7 @@ import type { RolloutTimeouts } from '../lib/control/rollout';
 import { readStatus } from '../lib/control/status';
 import { CachePolicy, GoldenSample } from '../lib/core/manifest';
 import { connect } from './mlcdn-connect';
+import { planEnvironment, planText } from './mlcdn-plan';
 import { invalidationText, rolloutText, statusText } from './mlcdn-tables';
 
 const FAILED = 1;
@@ -94,6 +95,11 @@ async function runInvalidate(options: InvalidateOptions): Promise<void> {
   // A request that cannot be is wrong usage whether or not the environment can be reached.
   planInvalidation(request);
   print(options, await invalidate(request, await connect(options.env), progress), invalidationText);
+}
+
+function planDeploy(options: CommonOptions & { readonly regions?: string }): void {
+  const request = { environment: options.env, regions: options.regions };
+  print(options, planEnvironment(request), planText(request));
 }
 
 async function readInput(file: string): Promise<Buffer> {
@@ -186,6 +192,11 @@ function createProgram(): Command {
     .option('--settle <seconds>', 'invalidate CloudFront once more after this, for answers under way', wholeSeconds)
     .option('--timeout <seconds>', 'patience for regions and for CloudFront (default: 60)', wholeSeconds)
     .action(runInvalidate);
+
+  withCommonOptions(program.command('plan-deploy'))
+    .description('say how an environment is deployed: what to enable, to raise and to bootstrap, and in which order')
+    .option('--regions <list>', "comma-separated regions, or 'all', instead of the environment's")
+    .action(planDeploy);
 
   return program;
 }

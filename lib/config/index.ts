@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { AWS_REGIONS } from '../core/regions';
 import type { NamingScope } from '../core/resource-names';
 import { dev } from './dev';
 import { local } from './local';
@@ -17,8 +18,11 @@ export const ENVIRONMENT_NAMES: readonly string[] = Object.keys(DOCUMENTS);
 export interface ConfigOverrides {
   /** Account to deploy to, twelve digits. */
   readonly account?: string;
-  /** Regions instead of the document's. A region that the document names keeps its row; the first is home unless the document's home is among them. */
-  readonly regions?: readonly string[];
+  /**
+   * Regions instead of the document's; `all` is every commercial region. A region that the document names keeps its row;
+   * the first is home unless the document's home is among them.
+   */
+  readonly regions?: readonly string[] | 'all';
 }
 
 /** A configuration that must not be deployed. The message has one line for each fault: where, what it is, what would be right. */
@@ -56,13 +60,20 @@ export function namingScope(config: EnvironmentConfig): NamingScope {
   return { environment: config.name, account: config.account };
 }
 
-function applyOverrides(document: EnvironmentDocument, { account, regions }: ConfigOverrides): unknown {
+function applyOverrides(document: EnvironmentDocument, overrides: ConfigOverrides): unknown {
+  const { account } = overrides;
   const withAccount = account === undefined ? document : { ...document, account };
-  if (regions === undefined) return withAccount;
+  if (overrides.regions === undefined) return withAccount;
+  const regions = overrides.regions === 'all' ? everyRegion(document) : overrides.regions;
   const { homeRegion, ...rest } = withAccount;
   const rows = regions.map((region) => document.regions.find((row) => row.region === region) ?? { region });
   const homeStays = homeRegion !== undefined && regions.includes(homeRegion);
   return { ...rest, regions: rows, ...(homeStays ? { homeRegion } : {}) };
+}
+
+/** Every commercial region, the document's own first, so that its home stays home. */
+function everyRegion(document: EnvironmentDocument): string[] {
+  return [...new Set([...document.regions.map(({ region }) => region), ...Object.keys(AWS_REGIONS)])];
 }
 
 function nameOf(document: unknown): string {

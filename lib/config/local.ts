@@ -16,6 +16,7 @@ export const local: EnvironmentDocument = {
     ephemeralStorageGiB: 21,
   },
   cache: { nodeType: 'cache.t4g.micro', replicas: 0 },
+  availabilityZones: 2,
   natGateways: 1,
   defaultModel: 'ranker',
   channelPollSeconds: 2,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { RoutePolicies } from '../core/cache-policy';
 import { ModelName } from '../core/model-name';
 import { AWS_REGIONS, type RegionCode } from '../core/regions';
+import { CLOUDFRONT_PREFIX_LISTS } from './cloudfront-prefix-lists';
 import { FARGATE_CPU_UNITS, fargateMemorySizes } from './fargate';
 import { nearestNames } from './nearest-names';
 
@@ -79,15 +80,24 @@ const CacheSizes = z.strictObject({
   replicas: wholeBetween(0, 5),
 });
 
+const PrefixListId = matching(/^pl-[0-9a-f]{8,17}$/, 'a prefix list id such as pl-3b927c52');
+const Zones = wholeBetween(2, 3);
+
+/** Regions in which a new account sees two availability zones only. Source: "Regions and Availability Zones" of AWS. */
+const TWO_ZONE_REGIONS: readonly string[] = ['us-west-1'];
+
 const RegionRow = z.strictObject({
   region: Region,
   edge: EdgeSizes.partial().default({}),
   cache: CacheSizes.partial().default({}),
   /**
-   * Managed prefix list `com.amazonaws.global.cloudfront.origin-facing` of this region. When given, the load balancer
-   * takes connections from CloudFront only. It weighs 55 of a security group's 60 rules.
+   * Managed prefix list `com.amazonaws.global.cloudfront.origin-facing` of this region, from which alone the load balancer
+   * takes connections; by default the one that AWS has published. Opt-in regions must give it, or their load balancer is
+   * guarded by its listener alone.
    */
-  cloudFrontPrefixListId: matching(/^pl-[0-9a-f]{8,17}$/, 'a prefix list id such as pl-3b927c52').optional(),
+  cloudFrontPrefixListId: PrefixListId.optional(),
+  /** Availability zones of this region, where it has fewer or should use fewer than the environment says. */
+  availabilityZones: Zones.optional(),
 });
 
 /** What an environment's document may say. Sizes hold for every region; a region's row overrides them field by field. */
@@ -108,8 +118,10 @@ const Document = z.strictObject({
   regions: z.array(RegionRow).min(1, { error: 'must name at least one region' }),
   edge: EdgeSizes,
   cache: CacheSizes,
-  /** NAT gateways of a region: 1 is the cheapest, 2 survives the loss of an availability zone. */
-  natGateways: wholeBetween(1, 2),
+  /** Availability zones that a region's edge is spread over. */
+  availabilityZones: Zones,
+  /** NAT gateways of a region: 1 is the cheapest, one a zone survives the loss of any zone. */
+  natGateways: wholeBetween(1, 3),
   /** HTTP origin behind the paths that are neither predictions nor artifacts. */
   originUrl: z
     .url({ protocol: /^https?$/, error: ({ input }) => `${quoted(input)} must be an http or https URL` })
@@ -218,10 +230,25 @@ function checkDocument(document: ParsedDocument, context: z.core.$RefinementCtx<
   checkRegions(document, report);
   checkSizes(document, report);
   checkRoutePolicies(document, report);
+  checkNetwork(document, report);
+}
+
+function zonesOf(region: RegionCode, wanted: number): number {
+  return TWO_ZONE_REGIONS.includes(region) ? 2 : wanted;
+}
+
+function checkNetwork({ natGateways, availabilityZones }: ParsedDocument, report: Report): void {
+  if (natGateways <= availabilityZones) return;
+  report(['natGateways'], `${natGateways} must be at most availabilityZones (${availabilityZones})`);
 }
 
 function resolve(document: ParsedDocument) {
-  const regions = document.regions.map((row) => ({ ...row, ...sizesOf(document, row) }));
+  const regions = document.regions.map((row) => ({
+    ...row,
+    ...sizesOf(document, row),
+    cloudFrontPrefixListId: row.cloudFrontPrefixListId ?? CLOUDFRONT_PREFIX_LISTS[row.region],
+    availabilityZones: row.availabilityZones ?? zonesOf(row.region, document.availabilityZones),
+  }));
   const homeRegion = document.homeRegion ?? regions[0]?.region;
   if (!homeRegion) throw new Error('an environment without regions passed its own schema');
   return { ...document, homeRegion, regions };

@@ -16,6 +16,7 @@ export const staging: EnvironmentDocument = {
     ephemeralStorageGiB: 30,
   },
   cache: { nodeType: 'cache.t4g.small', replicas: 1 },
+  availabilityZones: 2,
   natGateways: 1,
   defaultModel: 'ranker',
   channelPollSeconds: 30,

@@ -1,17 +1,15 @@
-import { join } from 'node:path';
 import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
 import { type IVpc, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2';
 import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
-import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { LambdaSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { controlTopicName, type NamingScope, statusFunctionName } from '../core/resource-names';
-import { PROJECT_ROOT } from './bundle';
+import { lambdaProgram } from './lambda-program';
 import type { RegionalCache } from './regional-cache';
 
 export interface ControlPathProps {
@@ -29,8 +27,8 @@ export interface ControlPathProps {
  */
 export class ControlPath extends Construct {
   readonly topic: Topic;
-  readonly invalidation: NodejsFunction;
-  readonly status: NodejsFunction;
+  readonly invalidation: LambdaFunction;
+  readonly status: LambdaFunction;
 
   constructor(
     scope: Construct,
@@ -65,10 +63,10 @@ export class ControlPath extends Construct {
     folder: string,
     securityGroup: SecurityGroup,
     options: Pick<
-      ConstructorParameters<typeof NodejsFunction>[2] & object,
+      ConstructorParameters<typeof LambdaFunction>[2],
       'environment' | 'functionName' | 'onFailure' | 'retryAttempts'
     >,
-  ): NodejsFunction {
+  ): LambdaFunction {
     const role = new Role(this, `${id}Role`, {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
       managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSLambdaVPCAccessExecutionRole')],
@@ -77,12 +75,8 @@ export class ControlPath extends Construct {
       id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole]',
       reason: 'Logging and network interfaces, nothing else; AWS keeps it in step with what Lambda in a VPC needs.',
     });
-    return new NodejsFunction(this, id, {
-      entry: join(PROJECT_ROOT, 'lambda', folder, 'handler.ts'),
-      projectRoot: PROJECT_ROOT,
-      depsLockFilePath: join(PROJECT_ROOT, 'package-lock.json'),
-      runtime: Runtime.NODEJS_24_X,
-      architecture: Architecture.ARM_64,
+    return new LambdaFunction(this, id, {
+      ...lambdaProgram(folder),
       memorySize: 256,
       timeout: Duration.seconds(15),
       role,
@@ -93,7 +87,6 @@ export class ControlPath extends Construct {
         retention: this.props.logRetentionDays,
         removalPolicy: RemovalPolicy.DESTROY,
       }),
-      bundling: { format: OutputFormat.CJS, target: 'node20', bundleAwsSDK: true },
       ...options,
     });
   }

@@ -12,16 +12,17 @@ import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 
 export interface EdgeNetworkProps {
+  readonly availabilityZones: number;
   readonly natGateways: number;
   readonly logRetentionDays: RetentionDays;
 }
 
 /**
- * One region's network over two availability zones: load balancer in public subnets, tasks and Lambdas in private ones
+ * One region's network over two or three availability zones: load balancer in public subnets, tasks and Lambdas in private ones
  * with a way out (images, logs, the HTTP origin), Valkey in isolated ones.
  *
  * Models and image layers, nearly all the bytes, come through the free S3 gateway endpoint. The rest goes through NAT:
- * interface endpoints for ECR and CloudWatch Logs in two zones cost more than one gateway, and an HTTP origin needs a
+ * interface endpoints for ECR, CloudWatch Logs and Secrets Manager in every zone cost more than one gateway, and an HTTP origin needs a
  * gateway anyway.
  */
 export class EdgeNetwork extends Construct {
@@ -31,7 +32,7 @@ export class EdgeNetwork extends Construct {
     super(scope, id);
     const vpc = new Vpc(this, 'Vpc', {
       ipAddresses: IpAddresses.cidr('10.0.0.0/16'),
-      maxAzs: 2,
+      maxAzs: props.availabilityZones,
       natGateways: props.natGateways,
       // Emptying the default group takes a custom resource; nothing is ever placed in that group.
       restrictDefaultSecurityGroup: false,

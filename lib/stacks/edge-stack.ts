@@ -31,7 +31,11 @@ export class EdgeStack extends Stack {
       zoneName: config.domain.name,
     });
 
-    const { vpc } = new EdgeNetwork(this, 'Network', { natGateways: config.natGateways, logRetentionDays });
+    const { vpc } = new EdgeNetwork(this, 'Network', {
+      availabilityZones: region.availabilityZones,
+      natGateways: Math.min(config.natGateways, region.availabilityZones),
+      logRetentionDays,
+    });
     const cache = new RegionalCache(this, 'Cache', {
       vpc,
       replicationGroupId: replicationGroupId(naming),
@@ -74,8 +78,8 @@ export class EdgeStack extends Stack {
     new ControlPath(this, 'Control', { naming, vpc, cache, region: region.region, logRetentionDays });
   }
 
-  /** The region's first two zones, whatever the account calls them: no look-up, so synthesis needs no credentials. */
+  /** The region's first zones, whatever the account calls them: no look-up, so synthesis needs no credentials. */
   override get availabilityZones(): string[] {
-    return [0, 1].map((index) => Fn.select(index, Fn.getAzs()));
+    return [0, 1, 2].map((index) => Fn.select(index, Fn.getAzs()));
   }
 }

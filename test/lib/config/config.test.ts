@@ -47,6 +47,21 @@ describe('environments', () => {
     ]);
   });
 
+  test('all regions are one word, and the environment keeps its home and its own rows', () => {
+    const config = loadConfig('prod', { regions: 'all' });
+    expect(config.regions.map((row) => row.region).toSorted()).toEqual(Object.keys(AWS_REGIONS).toSorted());
+    expect(config.homeRegion).toBe('us-east-1');
+    expect(config.regions.find((row) => row.region === 'ap-northeast-1')?.edge.maxCount).toBe(30);
+  });
+
+  test('a region has the zones of its environment, unless it has fewer or its row says so', () => {
+    const config = parseConfig({
+      ...prod,
+      regions: [{ region: 'us-east-1' }, { region: 'us-west-1' }, { region: 'eu-west-1', availabilityZones: 2 }],
+    });
+    expect(config.regions.map((row) => row.availabilityZones)).toEqual([3, 2, 2]);
+  });
+
   test('the account can be replaced from outside', () => {
     expect(loadConfig('dev', { account: '123456789012' }).account).toBe('123456789012');
     expect(() => loadConfig('dev', { account: '12' })).toThrow(
@@ -140,6 +155,11 @@ describe('refusals name the field, the value and what is allowed', () => {
         routePolicies: Array.from({ length: 33 }, () => ({ path: `/${'a'.repeat(1000)}` })),
       },
       'config prod: routePolicies: 33430 bytes as JSON must be at most 32768',
+    ],
+    [
+      'more NAT gateways than zones',
+      { availabilityZones: 2, natGateways: 3 },
+      'config prod: natGateways: 3 must be at most availabilityZones (2)',
     ],
     ['a misspelt field', { natGateway: 1 }, 'config prod: Unrecognized key: "natGateway"'],
   ];

@@ -1,0 +1,27 @@
+import type { RegionCode } from '../core/regions';
+
+/**
+ * Ids of the managed prefix list `com.amazonaws.global.cloudfront.origin-facing`, which AWS keeps equal to CloudFront's
+ * own addresses. Source: "Limit access to your origins using the AWS-managed prefix list for Amazon CloudFront", AWS
+ * Networking blog. It has no ids of opt-in regions; there, `aws ec2 describe-managed-prefix-lists` gives the one for the
+ * region's row.
+ */
+export const CLOUDFRONT_PREFIX_LISTS: Readonly<Partial<Record<RegionCode, string>>> = {
+  'ap-northeast-1': 'pl-58a04531',
+  'ap-northeast-2': 'pl-22a6434b',
+  'ap-northeast-3': 'pl-31a14458',
+  'ap-south-1': 'pl-9aa247f3',
+  'ap-southeast-1': 'pl-31a34658',
+  'ap-southeast-2': 'pl-b8a742d1',
+  'ca-central-1': 'pl-38a64351',
+  'eu-central-1': 'pl-a3a144ca',
+  'eu-north-1': 'pl-fab65393',
+  'eu-west-1': 'pl-4fa04526',
+  'eu-west-2': 'pl-93a247fa',
+  'eu-west-3': 'pl-75b1541c',
+  'sa-east-1': 'pl-5da64334',
+  'us-east-1': 'pl-3b927c52',
+  'us-east-2': 'pl-b6a144df',
+  'us-west-1': 'pl-4ea04527',
+  'us-west-2': 'pl-82a045eb',
+};
