@@ -27,11 +27,13 @@ export type AnsweredBy = 'memory' | 'l1' | 'l2' | 'origin';
 
 const SMALLEST_MEMORY = String(1024 * 1024);
 
-/** The edge service, bundled as in its image, with the tiers that make `answeredBy` answer. */
+/** The edge service and its model workers, bundled as in its image, with the tiers that make `answeredBy` answer. */
 export async function startEdgeService(answeredBy: AnsweredBy, originPort: number): Promise<Contender> {
   const folder = await mkdtemp(join(tmpdir(), 'mlcdn-bench-edge-'));
   const redis = answeredBy === 'l2' ? undefined : await startRedisServer();
   const port = await freePort();
+  // The service looks for it beside itself.
+  await bundle('containers/edge/worker.ts', 'worker');
   const started = startProcess(process.execPath, [await bundle('containers/edge/main.ts', 'edge')], {
     core: SERVER_CORE,
     env: {

@@ -68,7 +68,7 @@ export class Flight extends TierSearch implements FillDemand {
   #passengers: Passenger[] | undefined = undefined;
   #deadline = Number.NEGATIVE_INFINITY;
   /** Of those who wait and can hang up. */
-  #signals: AbortSignal[] | undefined = undefined;
+  #signals: Pick<AbortSignal, 'aborted'>[] | undefined = undefined;
   #isForGood = false;
   #onOver: (() => void) | undefined = undefined;
 

@@ -113,8 +113,8 @@ export interface FillPolicy {
 export interface Waiter {
   /** Moment on `performance.now()`'s clock, ms, after which the answer is not wanted. */
   readonly deadline?: number;
-  /** Aborted when the one who waits has gone. */
-  readonly signal?: AbortSignal;
+  /** Tells whether the one who waits has gone: an `AbortSignal`, or what costs less to make. */
+  readonly signal?: Pick<AbortSignal, 'aborted'>;
 }
 
 /**

@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { invalidField, ServiceError } from '../errors';
-import type { RunOptions } from '../inference/execution/types';
+import type { Waiter } from '../cache/types';
+import { invalidField } from '../errors';
+import type { WireReply, WireRequest } from './wire/types';
 
 /** Request header: how long the client waits for its answer, whole ms from the arrival of its request. */
 export const TIMEOUT_HEADER = 'x-request-timeout-ms';
@@ -10,9 +10,6 @@ export const TIMEOUT_HEADER = 'x-request-timeout-ms';
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 
 const WHOLE_NUMBER = /^\d{1,12}$/;
-
-/** Why work was given up: nobody is there to read the answer. */
-const CLIENT_GONE = new ServiceError('client_closed_request', 'the client has gone');
 
 /**
  * The deadline that the header sets, on `performance.now()`'s clock; `undefined` without one. `arrived` is when the
@@ -26,51 +23,42 @@ export function deadlineOfHeader(value: string | string[] | undefined, arrived: 
 }
 
 /** How long and by whom the answer to a request is wanted: by its header and, where it says more, `timeoutUs` microseconds. */
-export function requestOptions(request: FastifyRequest, reply: FastifyReply, timeoutUs?: number): RunOptions {
+export function requestWaiter(request: FastifyRequest, reply: FastifyReply, timeoutUs?: number): Waiter {
   const arrived = performance.now() - reply.elapsedTime;
   const ofHeader = deadlineOfHeader(request.headers[TIMEOUT_HEADER], arrived);
-  return runOptions(clientOf(reply.raw), ofHeader, timeoutUs === undefined ? undefined : arrived + timeoutUs / 1000);
+  const { raw: response } = reply;
+  return new WaitingClient(
+    () => response.destroyed && !response.writableFinished,
+    earliest(ofHeader, timeoutUs, arrived),
+  );
 }
 
-/** One who waits for an answer. */
-export interface Waiting {
-  /** Whether it has gone. */
-  readonly gone: boolean;
-  /** Calls back once, when it goes before it has its answer. */
-  whenGone(callback: () => void): void;
+/** The same for a request in front of the router. */
+export function wireWaiter({ head, arrived }: WireRequest, reply: WireReply, timeoutUs?: number): Waiter {
+  const ofHeader = deadlineOfHeader(head.value(TIMEOUT_HEADER), arrived);
+  return new WaitingClient(() => reply.gone, earliest(ofHeader, timeoutUs, arrived));
 }
 
-/** The client of a response. */
-export function clientOf(response: ServerResponse): Waiting {
-  return {
-    get gone() {
-      return response.destroyed;
-    },
-    whenGone(callback) {
-      response.once('close', () => {
-        if (!response.writableFinished) callback();
-      });
-    },
-  };
+function earliest(ofHeader: number | undefined, timeoutUs: number | undefined, arrived: number): number {
+  const ofParameter = timeoutUs === undefined ? Number.POSITIVE_INFINITY : arrived + timeoutUs / 1000;
+  return Math.min(ofHeader ?? Number.POSITIVE_INFINITY, ofParameter);
 }
 
-/** How long and by whom a run is wanted: until the earliest of the deadlines given, and while the client is there. */
-export function runOptions(client: Waiting, ...deadlines: readonly (number | undefined)[]): RunOptions {
-  const deadline = Math.min(...deadlines.map((each) => each ?? Number.POSITIVE_INFINITY));
-  let signal: AbortSignal | undefined;
-  return {
-    ...(deadline < Number.POSITIVE_INFINITY ? { deadline } : {}),
-    // Made when it is first asked for: an answer from the cache needs none.
-    get signal() {
-      signal ??= goneSignal(client);
-      return signal;
-    },
-  };
-}
+/** A client, asked whether it is still there when it matters: a signal would cost every request a listener. */
+class WaitingClient implements Waiter {
+  readonly deadline: number;
+  readonly #isGone: () => boolean;
 
-function goneSignal(client: Waiting): AbortSignal {
-  if (client.gone) return AbortSignal.abort(CLIENT_GONE);
-  const controller = new AbortController();
-  client.whenGone(() => controller.abort(CLIENT_GONE));
-  return controller.signal;
+  constructor(isGone: () => boolean, deadline: number) {
+    this.#isGone = isGone;
+    this.deadline = deadline;
+  }
+
+  get signal(): this {
+    return this;
+  }
+
+  get aborted(): boolean {
+    return this.#isGone();
+  }
 }

@@ -1,5 +1,5 @@
 import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
-import { deadlineOfHeader, runOptions, TIMEOUT_HEADER } from './deadline';
+import { wireWaiter } from './deadline';
 import { flat, type HotContext, latin1, OK, sendError } from './hot-answer';
 import { infer } from './v2/infer';
 import { HEADER_LENGTH_HEADER } from './v2/request-body';
@@ -38,10 +38,7 @@ export class HotInfer implements WireHandler {
       body: bytes,
       headerLength: head.value(HEADER_LENGTH_HEADER),
       acceptEncoding: head.value('accept-encoding'),
-      options: (timeoutUs) => {
-        const ofHeader = deadlineOfHeader(head.value(TIMEOUT_HEADER), arrived);
-        return runOptions(reply, ofHeader, timeoutUs === undefined ? undefined : arrived + timeoutUs / 1000);
-      },
+      waiter: (timeoutUs) => wireWaiter(request, reply, timeoutUs),
     });
     const sent = typeof body === 'string' ? latin1(body) : body;
     const fields = [...flat(headers), 'content-length', String(sent.length)];

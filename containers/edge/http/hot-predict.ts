@@ -1,13 +1,12 @@
 import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
 import { CACHE_TAG_HEADER } from '../../../lib/core/tags';
-import type { AnswerReceiver, CacheAnswer, CacheEntry } from '../cache/types';
+import type { AnswerReceiver, CacheAnswer, CacheEntry, Waiter } from '../cache/types';
 import { messageOf, ServiceError } from '../errors';
-import type { RunOptions } from '../inference/execution/types';
 import { parseFeatureRow } from '../inference/feature-row';
 import type { LoadedModel } from '../inference/loaded-model';
 import type { Tensor } from '../inference/tensors';
 import { answerHeaders, isHit, memoryHitStatus, memoryTiming, predictionCacheControl } from './answer-headers';
-import { deadlineOfHeader, runOptions, TIMEOUT_HEADER } from './deadline';
+import { wireWaiter } from './deadline';
 import { flat, type HotContext, latin1, OK, sendError } from './hot-answer';
 import { type KnownRequest, KnownRequests, type WrittenAnswer } from './known-requests';
 import { chooseFor, JSON_TYPE, predictionBody } from './predict-one';
@@ -111,9 +110,9 @@ class PredictExchange implements AnswerReceiver {
     const isCurrent = known?.generation === this.#generation && known.liveVersion === this.#liveVersion;
     if (known !== undefined && isCurrent && this.#answersKnown(known)) return;
     try {
-      const options = optionsOf(this.#request, this.#reply);
-      if (known !== undefined && isCurrent) this.#lookUpKnown(known, options);
-      else this.#lookUp(options);
+      const waiter = wireWaiter(this.#request, this.#reply);
+      if (known !== undefined && isCurrent) this.#lookUpKnown(known, waiter);
+      else this.#lookUp(waiter);
     } catch (error) {
       this.failed(error);
     }
@@ -159,7 +158,7 @@ class PredictExchange implements AnswerReceiver {
     return known.answer;
   }
 
-  #lookUpKnown(known: KnownRequest, options: RunOptions): void {
+  #lookUpKnown(known: KnownRequest, waiter: Waiter): void {
     const { model, key } = known;
     this.#resolved = known;
     this.#isKnown = true;
@@ -167,10 +166,10 @@ class PredictExchange implements AnswerReceiver {
     known.entry = undefined;
     known.answer = undefined;
     this.#release = model.lease();
-    this.#hot.http.predictor.deliver(model, key, () => [this.#rowFor(model)], this, options);
+    this.#hot.http.predictor.deliver(model, key, () => [this.#rowFor(model)], this, waiter);
   }
 
-  #lookUp(options: RunOptions): void {
+  #lookUp(waiter: Waiter): void {
     const { http } = this.#hot;
     const wanted = this.#method.parse(this.#raw);
     const { model, versionIsNamed, release } = chooseFor(http, wanted, this.#liveVersion);
@@ -178,7 +177,7 @@ class PredictExchange implements AnswerReceiver {
     const inputs = [parseFeatureRow(model, wanted.features, 'features')];
     const key = http.predictor.keyOf(model, inputs);
     this.#resolved = { model, versionIsNamed, key };
-    http.predictor.deliver(model, key, () => inputs, this, options);
+    http.predictor.deliver(model, key, () => inputs, this, waiter);
   }
 
   #rowFor(model: LoadedModel): Tensor {
@@ -198,10 +197,6 @@ class PredictExchange implements AnswerReceiver {
     const seconds = (performance.now() - this.#request.arrived) / 1000;
     this.#hot.http.metrics.observe({ status: 200, level, seconds, bytes: body.length });
   }
-}
-
-function optionsOf({ head, arrived }: WireRequest, reply: WireReply): RunOptions {
-  return runOptions(reply, deadlineOfHeader(head.value(TIMEOUT_HEADER), arrived));
 }
 
 function parseJson(text: string): unknown {

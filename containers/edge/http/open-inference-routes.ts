@@ -5,7 +5,7 @@ import { version as SERVER_VERSION } from '../../../package.json';
 import { ServiceError } from '../errors';
 import type { LoadedModel } from '../inference/loaded-model';
 import type { HttpContext } from './context';
-import { requestOptions } from './deadline';
+import { requestWaiter } from './deadline';
 import { registerConfigurationRoutes } from './v2/configuration-routes';
 import { chooseNamed, infer, type NamedModel } from './v2/infer';
 import { registerRepositoryRoutes } from './v2/repository-routes';
@@ -81,7 +81,7 @@ async function answerInfer(context: HttpContext, request: ModelRequest, reply: F
     body: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
     headerLength: headers[HEADER_LENGTH_HEADER],
     acceptEncoding: headers['accept-encoding'],
-    options: (timeoutUs) => requestOptions(request, reply, timeoutUs),
+    waiter: (timeoutUs) => requestWaiter(request, reply, timeoutUs),
   });
   request.cacheLevel = answer.tier;
   return reply.headers(sent.headers).send(sent.body);

@@ -1,5 +1,4 @@
-import type { CacheAnswer } from '../cache/types';
-import type { RunOptions } from '../inference/execution/types';
+import type { CacheAnswer, Waiter } from '../cache/types';
 import { parseFeatureRow } from '../inference/feature-row';
 import type { LoadedModel } from '../inference/loaded-model';
 import { predictionText } from '../inference/prediction-body';
@@ -19,19 +18,19 @@ export interface Prediction {
 }
 
 /**
- * Answers one row, `liveVersion` being the value of the POP's header, `options` how long and by whom the answer is
+ * Answers one row, `liveVersion` being the value of the POP's header, `waiter` how long and by whom the answer is
  * wanted. Rejects with a ServiceError.
  */
 export async function predictOne(
   context: HttpContext,
   wanted: PredictRequest,
   liveVersion: string | undefined,
-  options?: RunOptions,
+  waiter?: Waiter,
 ): Promise<Prediction> {
   const { model, versionIsNamed, release } = chooseFor(context, wanted, liveVersion);
   try {
     const row = parseFeatureRow(model, wanted.features, 'features');
-    const answer = await context.predictor.predict(model, [row], options);
+    const answer = await context.predictor.predict(model, [row], waiter);
     const text = predictionBody(context.region, model, answer.body, isHit(answer));
     return { answer, text, versionIsNamed };
   } finally {

@@ -13,7 +13,7 @@ import {
   slowestTier,
 } from './answer-headers';
 import type { HttpContext } from './context';
-import { requestOptions } from './deadline';
+import { requestWaiter } from './deadline';
 import { chooseFor, JSON_TYPE, predictOne, provenance } from './predict-one';
 import { parsePredictBody, parsePredictQuery } from './predict-request';
 
@@ -24,7 +24,7 @@ const MAX_BATCH_ROWS = 10_000;
 export function registerPredictRoutes(app: FastifyInstance, context: HttpContext): void {
   app.post('/predict', async (request, reply) => {
     const wanted = parsePredictBody(request.body);
-    const options = requestOptions(request, reply);
+    const options = requestWaiter(request, reply);
     const { answer, text } = await predictOne(context, wanted, liveVersionOf(request), options);
     request.cacheLevel = answer.tier;
     return reply.headers(answerHeaders(answer, 'no-store')).type(JSON_TYPE).send(text);
@@ -36,7 +36,7 @@ export function registerPredictRoutes(app: FastifyInstance, context: HttpContext
       context,
       wanted,
       liveVersionOf(request),
-      requestOptions(request, reply),
+      requestWaiter(request, reply),
     );
     request.cacheLevel = answer.tier;
     const cacheControl = predictionCacheControl(answer.ttlSeconds, versionIsNamed);
@@ -52,7 +52,7 @@ async function predictBatch(context: HttpContext, request: FastifyRequest, reply
   const { model, release } = chooseFor(context, wanted, liveVersionOf(request));
   try {
     const rows = features.map((row, i) => parseFeatureRow(model, row, `features[${i}]`));
-    const answers = await context.predictor.predictRows(model, rows, requestOptions(request, reply));
+    const answers = await context.predictor.predictRows(model, rows, requestWaiter(request, reply));
     request.cacheLevel = slowestTier(answers);
     const predictions = answers.map((answer) => predictionText(answer.body)).join(',');
     const cached = answers.map(isHit).join(',');

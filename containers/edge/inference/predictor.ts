@@ -7,10 +7,10 @@ import type {
   FillDemand,
   Filled,
   FillOutcome,
+  Waiter,
 } from '../cache/types';
 import { demandOf } from './execution/demand';
 import { type RowOutcome, Scheduler } from './execution/scheduler';
-import type { RunOptions } from './execution/types';
 import type { LoadedModel } from './loaded-model';
 import { encodePrediction, PREDICTION_BODY_FORMAT } from './prediction-body';
 import { type Tensor, tensorBytes } from './tensors';
@@ -18,7 +18,7 @@ import { type Tensor, tensorBytes } from './tensors';
 /**
  * Answers predictions from the cache, computing what it does not hold. The caller holds a lease of the model.
  *
- * Of `RunOptions`, only whether the signal has been aborted is looked at, when a run is about to begin. Requests that
+ * Whether the one who waits has gone is looked at when a run is about to begin. Requests that
  * share a fill share its run: it is dropped only when the last of them has gone, and its deadline is their latest.
  * Predictions that must not be kept (`ttlSeconds` 0, as of a model that draws random numbers) go past the cache: each
  * request has a run of its own rows.
@@ -55,9 +55,9 @@ export class Predictor {
    * One request of any shape. The answer's body is as `prediction-body.ts` describes. Rejects with a ServiceError as
    * `Scheduler.run`.
    */
-  predict(model: LoadedModel, inputs: readonly Tensor[], options?: RunOptions): Promise<CacheAnswer> {
+  predict(model: LoadedModel, inputs: readonly Tensor[], waiter?: Waiter): Promise<CacheAnswer> {
     return new Promise((answered, failed) =>
-      this.deliver(model, keyOf(model, inputs), () => inputs, { answered, failed }, options),
+      this.deliver(model, keyOf(model, inputs), () => inputs, { answered, failed }, waiter),
     );
   }
 
@@ -70,16 +70,16 @@ export class Predictor {
     key: string,
     inputs: () => readonly Tensor[],
     receiver: AnswerReceiver,
-    options?: RunOptions,
+    waiter?: Waiter,
   ): void {
     const counting = new CountingReceiver(model, receiver);
     if (isKept(model)) {
       const fill = (demand: FillDemand) => this.#fill(model, inputs(), demand);
-      this.#cache.deliver(key, counting, fill, model.cache, options);
+      this.#cache.deliver(key, counting, fill, model.cache, waiter);
       return;
     }
     const asked = performance.now();
-    this.#fill(model, inputs(), demandOf(options))
+    this.#fill(model, inputs(), demandOf(waiter))
       .then((made) => counting.answered(bypassing(made, performance.now() - asked)))
       .catch((error: unknown) => counting.failed(error));
   }
@@ -88,7 +88,7 @@ export class Predictor {
    * Many rows of a model's only input, each cached by itself; rows that are not cached are run together. Rejects when
    * any of them cannot be answered; the others are cached all the same.
    */
-  async predictRows(model: LoadedModel, rows: readonly Tensor[], options?: RunOptions): Promise<CacheAnswer[]> {
+  async predictRows(model: LoadedModel, rows: readonly Tensor[], waiter?: Waiter): Promise<CacheAnswer[]> {
     const asked = performance.now();
     const { statistics } = model;
     try {
@@ -97,9 +97,9 @@ export class Predictor {
             rows.map((row) => keyOf(model, [row])),
             (indexes, demands) => this.#fillRows(model, rows, indexes, demands),
             model.cache,
-            options,
+            waiter,
           )
-        : await this.#bypassRows(model, rows, options);
+        : await this.#bypassRows(model, rows, waiter);
       const ms = performance.now() - asked;
       statistics.success.add(ms);
       for (const answer of answers) countLookUp(model, answer, ms);
@@ -131,13 +131,9 @@ export class Predictor {
     return outcomes.map((outcome) => ('error' in outcome ? outcome : filled(model, outcome.outputs)));
   }
 
-  async #bypassRows(
-    model: LoadedModel,
-    rows: readonly Tensor[],
-    options: RunOptions | undefined,
-  ): Promise<CacheAnswer[]> {
+  async #bypassRows(model: LoadedModel, rows: readonly Tensor[], waiter: Waiter | undefined): Promise<CacheAnswer[]> {
     const asked = performance.now();
-    const demand = demandOf(options);
+    const demand = demandOf(waiter);
     const outcomes = await this.#runRows(model, rows, () => demand);
     const ms = performance.now() - asked;
     return outcomes.map((outcome) => {

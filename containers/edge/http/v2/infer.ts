@@ -1,6 +1,5 @@
-import type { CacheAnswer } from '../../cache/types';
+import type { CacheAnswer, Waiter } from '../../cache/types';
 import { ServiceError } from '../../errors';
-import type { RunOptions } from '../../inference/execution/types';
 import { answerHeaders } from '../answer-headers';
 import type { HttpContext } from '../context';
 import { parseInferRequest } from '../infer-request';
@@ -24,7 +23,7 @@ export interface InferCall extends NamedModel {
   readonly headerLength: string | string[] | undefined;
   readonly acceptEncoding: string | undefined;
   /** How long and by whom the answer is wanted, given the `timeout` of the request, microseconds. */
-  options(timeoutUs: number | undefined): RunOptions;
+  waiter(timeoutUs: number | undefined): Waiter;
 }
 
 /** An inference response as HTTP carries it. */
@@ -39,7 +38,7 @@ export async function infer(context: HttpContext, call: InferCall): Promise<Infe
   const { model, release } = chooseNamed(context, call);
   try {
     const wanted = parseInferRequest(splitBody(call.body, call.headerLength), model);
-    const answer = await context.predictor.predict(model, wanted.inputs, call.options(wanted.timeoutUs));
+    const answer = await context.predictor.predict(model, wanted.inputs, call.waiter(wanted.timeoutUs));
     const written = writeInferAnswer(model, wanted, answer.body);
     const encoded = await encodeBody(written.body, call.acceptEncoding);
     const headers = { ...answerHeaders(answer, 'no-store'), ...written.headers, ...encoded.headers };

@@ -18,8 +18,6 @@ export interface WireRequest {
 export interface WireReply {
   /** Whether the client has gone. */
   readonly gone: boolean;
-  /** Calls back once, when the client goes before it has its answer. */
-  whenGone(callback: () => void): void;
   /**
    * Sends an answer. `head` is the status line and the field lines, each ended by CRLF, without the empty line and the
    * fields that belong to the connection (`Connection`, `Keep-Alive`); `body` a buffer, or text with a character for every byte. `close`: nothing more is read from this client.

@@ -56,7 +56,6 @@ export class WireConnection implements WireReply {
   #moved = 0;
   #movedAt = performance.now();
   #checked: Buffer | undefined;
-  #onGone: (() => void) | undefined;
 
   constructor(socket: Socket, host: WireHost) {
     this.#socket = socket;
@@ -71,13 +70,8 @@ export class WireConnection implements WireReply {
     return this.#socket.destroyed;
   }
 
-  whenGone(callback: () => void): void {
-    this.#onGone = callback;
-  }
-
   send(head: string, body: string | Buffer, close = this.#host.stopping): void {
     const socket = this.#socket;
-    this.#onGone = undefined;
     if (socket.destroyed) return;
     const start = head + (close ? 'connection: close\r\n\r\n' : this.#host.keepAliveLines);
     let flowing: boolean;
@@ -253,7 +247,6 @@ export class WireConnection implements WireReply {
 
   #close(): void {
     this.#stream?.destroy();
-    this.#onGone?.();
     this.#host.closed(this);
   }
 }

@@ -1,4 +1,4 @@
-import type { RunOptions } from './types';
+import type { Waiter } from '../../cache/types';
 
 /** Who waits for a run. It is asked when the run is about to begin, so hanging up costs nothing until then. */
 export interface Demand {
@@ -11,17 +11,17 @@ export interface Demand {
 }
 
 /** The demand of one request that shares its run with nobody. */
-export function demandOf(options: RunOptions | undefined): Demand {
-  return options === undefined ? UNCONDITIONAL : new OwnDemand(options);
+export function demandOf(waiter: Waiter | undefined): Demand {
+  return waiter === undefined ? UNCONDITIONAL : new OwnDemand(waiter);
 }
 
 const UNCONDITIONAL: Demand = { deadline: Number.POSITIVE_INFINITY, isWanted: () => true, close: () => undefined };
 
 class OwnDemand implements Demand {
   readonly deadline: number;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Waiter['signal'];
 
-  constructor({ deadline, signal }: RunOptions) {
+  constructor({ deadline, signal }: Waiter) {
     this.deadline = deadline ?? Number.POSITIVE_INFINITY;
     this.#signal = signal;
   }

@@ -1,14 +1,15 @@
-import { EventEmitter } from 'node:events';
-import type { ServerResponse } from 'node:http';
-import { clientOf, deadlineOfHeader, runOptions } from '../../../../containers/edge/http/deadline';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { deadlineOfHeader, requestWaiter, wireWaiter } from '../../../../containers/edge/http/deadline';
+import { RequestHead } from '../../../../containers/edge/http/wire/request-head';
 
-/** What a deadline looks at of a response. */
-class FakeResponse extends EventEmitter {
-  destroyed = false;
-  writableFinished = false;
+const ARRIVED = 1000;
+
+/** A request in front of the router, with these field lines. */
+function wired(lines = '', gone = false, timeoutUs?: number) {
+  const head = RequestHead.parse(lines) as RequestHead;
+  const request = { method: 'POST', target: '/', head, body: '', bytes: Buffer.alloc(0), arrived: ARRIVED };
+  return wireWaiter(request, { gone, send: () => undefined }, timeoutUs);
 }
-
-const responseOf = (fake: FakeResponse) => clientOf(fake as unknown as ServerResponse);
 
 describe('how long an answer is wanted', () => {
   it('is what the header says, from the arrival of the request', () => {
@@ -18,32 +19,24 @@ describe('how long an answer is wanted', () => {
   });
 
   it('is until the earliest deadline, where there is any', () => {
-    const response = responseOf(new FakeResponse());
-    expect(runOptions(response, undefined, 30, 20).deadline).toBe(20);
-    expect('deadline' in runOptions(response, undefined)).toBe(false);
+    expect(wired().deadline).toBe(Number.POSITIVE_INFINITY);
+    expect(wired('x-request-timeout-ms: 30').deadline).toBe(ARRIVED + 30);
+    expect(wired('x-request-timeout-ms: 30', false, 20_000).deadline).toBe(ARRIVED + 20);
+    expect(wired('x-request-timeout-ms: 10', false, 20_000).deadline).toBe(ARRIVED + 10);
   });
 
   it('is while the client is there', () => {
-    const fake = new FakeResponse();
-    const options = runOptions(responseOf(fake));
-    expect(fake.listenerCount('close')).toBe(0);
-    expect(options.signal?.aborted).toBe(false);
-    expect(options.signal).toBe(options.signal);
-    fake.emit('close');
-    expect(options.signal?.reason).toMatchObject({ code: 'client_closed_request' });
+    expect(wired().signal?.aborted).toBe(false);
+    expect(wired('', true).signal?.aborted).toBe(true);
   });
 
-  it('is not cut short by an answer that has been read', () => {
-    const fake = new FakeResponse();
-    const { signal } = runOptions(responseOf(fake));
-    fake.writableFinished = true;
-    fake.emit('close');
-    expect(signal?.aborted).toBe(false);
-  });
-
-  it('is over where the client has gone already', () => {
-    const fake = new FakeResponse();
-    fake.destroyed = true;
-    expect(runOptions(responseOf(fake)).signal?.aborted).toBe(true);
+  it.each([
+    ['is while the client of a route is there', false, false, false],
+    ['is over where the client of a route has gone', true, false, true],
+    ['is not cut short by an answer that has been read', true, true, false],
+  ])('%s', (_what, destroyed, writableFinished, aborted) => {
+    const reply = { elapsedTime: 5, raw: { destroyed, writableFinished } } as FastifyReply;
+    const waiter = requestWaiter({ headers: {} } as FastifyRequest, reply);
+    expect(waiter.signal?.aborted).toBe(aborted);
   });
 });
