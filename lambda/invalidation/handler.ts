@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RedisUrl, readEnvironment } from '../environment';
+import { RedisVariables, readEnvironment, redisIam } from '../environment';
 import { SharedRedis } from '../redis-connection';
 import { type Appended, appendMessage, parseControlMessage } from './append';
 
@@ -8,8 +8,8 @@ const SnsEvent = z.object({
   Records: z.array(z.object({ Sns: z.object({ MessageId: z.string(), Message: z.string() }) })).min(1),
 });
 
-const { REDIS_URL } = readEnvironment(z.object({ REDIS_URL: RedisUrl }), process.env);
-const redis = new SharedRedis(REDIS_URL);
+const variables = readEnvironment(RedisVariables, process.env);
+const redis = new SharedRedis(variables.REDIS_URL, redisIam(variables));
 
 /**
  * Appends each control message that SNS delivers to the region's log. Fails on a malformed message or an unreachable

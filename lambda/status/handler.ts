@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { type RegionStatus, StatusRequest } from '../../lib/core/task-report';
-import { RedisUrl, readEnvironment } from '../environment';
+import { RedisVariables, readEnvironment, redisIam } from '../environment';
 import { SharedRedis } from '../redis-connection';
 import { regionStatus } from './region-status';
 
-const { REDIS_URL, REGION } = readEnvironment(
-  z.object({ REDIS_URL: RedisUrl, REGION: z.string({ error: 'must name the AWS region' }).min(1) }),
+const { REGION, ...variables } = readEnvironment(
+  RedisVariables.extend({ REGION: z.string({ error: 'must name the AWS region' }).min(1) }),
   process.env,
 );
-const redis = new SharedRedis(REDIS_URL);
+const redis = new SharedRedis(variables.REDIS_URL, redisIam(variables));
 
 /**
  * Answers a `StatusRequest` with the region's `RegionStatus`.

@@ -44,7 +44,7 @@ export class ControlPath extends Construct {
     props.cache.allowFrom(securityGroup, 'Control functions');
 
     this.invalidation = this.addFunction('Invalidation', 'invalidation', securityGroup, {
-      environment: { REDIS_URL: props.cache.url },
+      environment: props.cache.environment('control'),
       onFailure: new SqsDestination(this.addDeadLetterQueue('Unapplied')),
       retryAttempts: 2,
     });
@@ -53,7 +53,7 @@ export class ControlPath extends Construct {
     );
     this.status = this.addFunction('Status', 'status', securityGroup, {
       functionName: statusFunctionName(props.naming),
-      environment: { REDIS_URL: props.cache.url, REGION: props.region },
+      environment: { ...props.cache.environment('control'), REGION: props.region },
     });
   }
 
@@ -71,6 +71,7 @@ export class ControlPath extends Construct {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
       managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName('service-role/AWSLambdaVPCAccessExecutionRole')],
     });
+    this.props.cache.grantConnect(role, 'control');
     Validations.of(role).acknowledge({
       id: 'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole]',
       reason: 'Logging and network interfaces, nothing else; AWS keeps it in step with what Lambda in a VPC needs.',

@@ -14,7 +14,7 @@ import {
   OperatingSystemFamily,
   PropagatedTagSource,
 } from 'aws-cdk-lib/aws-ecs';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
@@ -45,8 +45,8 @@ export interface EdgeServiceProps {
   readonly region: string;
   /** The region's own model bucket. */
   readonly modelBucket: IBucket;
-  /** URL of the region's Valkey. */
-  readonly redisUrl: string;
+  /** Variables with which a task logs in to the region's Valkey. */
+  readonly cacheEnvironment: Readonly<Record<string, string>>;
   readonly defaultModel: string;
   /** HTTP origin behind the paths that are neither predictions nor artifacts. */
   readonly originUrl?: string | undefined;
@@ -61,6 +61,8 @@ export interface EdgeServiceProps {
 export class EdgeService extends Construct implements IConnectable {
   readonly service: FargateService;
   readonly connections: Connections;
+  /** The role as which tasks call AWS. */
+  readonly taskRole: IRole;
 
   constructor(scope: Construct, id: string, props: EdgeServiceProps) {
     super(scope, id);
@@ -72,6 +74,7 @@ export class EdgeService extends Construct implements IConnectable {
     });
     this.addContainer(task, props);
     grantModels(task, props.modelBucket);
+    this.taskRole = task.taskRole;
 
     const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
       vpc: props.vpc,
@@ -139,7 +142,7 @@ function containerEnvironment(props: EdgeServiceProps): Record<string, string> {
     HOST: '0.0.0.0',
     REGION: props.region,
     MODEL_BUCKET: props.modelBucket.bucketName,
-    REDIS_URL: props.redisUrl,
+    ...props.cacheEnvironment,
     DISK_CACHE_DIR: DISK_CACHE_DIRECTORY,
     DISK_CACHE_MAX_BYTES: String(props.sizes.diskCacheBytes),
     MEMORY_CACHE_MAX_BYTES: String(props.sizes.memoryCacheBytes),

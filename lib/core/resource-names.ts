@@ -39,6 +39,19 @@ export function replicationGroupId(scope: NamingScope): string {
   return `mlcdn-${scope.environment}`;
 }
 
+/** Who logs in to a region's Valkey: its edge tasks, or the functions of its control path. */
+export type CacheUserRole = 'edge' | 'control';
+
+/** Id, and with IAM also the name, of the ElastiCache user of a role. */
+export function cacheUserId(scope: NamingScope, role: CacheUserRole): string {
+  return `mlcdn-${scope.environment}-${role}`;
+}
+
+/** Id of the ElastiCache user group of a region (at most 40 characters). */
+export function cacheUserGroupId(scope: NamingScope): string {
+  return `mlcdn-${scope.environment}`;
+}
+
 /** Name of a region's ECS cluster and of the edge service in it. */
 export function edgeServiceName(scope: NamingScope): string {
   return `mlcdn-${scope.environment}-edge`;

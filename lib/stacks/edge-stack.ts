@@ -11,7 +11,7 @@ import { EdgeRecords, failoverHostname, originHostname } from '../constructs/edg
 import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
 import { importModelBucket } from '../constructs/model-bucket';
 import { RegionalCache } from '../constructs/regional-cache';
-import { edgeServiceName, replicationGroupId } from '../core/resource-names';
+import { edgeServiceName } from '../core/resource-names';
 
 export interface EdgeStackProps extends StackProps {
   readonly config: EnvironmentConfig;
@@ -38,8 +38,9 @@ export class EdgeStack extends Stack {
     });
     const cache = new RegionalCache(this, 'Cache', {
       vpc,
-      replicationGroupId: replicationGroupId(naming),
+      naming,
       ...region.cache,
+      logRetentionDays,
     });
     const edge = new EdgeService(this, 'Edge', {
       vpc,
@@ -48,7 +49,7 @@ export class EdgeStack extends Stack {
       sizes: region.edge,
       region: region.region,
       modelBucket: importModelBucket(this, 'Models', naming, region.region),
-      redisUrl: cache.url,
+      cacheEnvironment: cache.environment('edge'),
       defaultModel: config.defaultModel,
       originUrl: config.originUrl,
       routePolicies: config.routePolicies,
@@ -57,6 +58,7 @@ export class EdgeStack extends Stack {
       logRetentionDays,
     });
     cache.allowFrom(edge, 'Edge tasks');
+    cache.grantConnect(edge.taskRole, 'edge');
 
     const entrance = new EdgeLoadBalancer(this, 'Entrance', {
       vpc,

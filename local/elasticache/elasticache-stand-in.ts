@@ -5,7 +5,7 @@ import { physicalName } from '../engine/physical-name';
 import type { Platform } from '../engine/platform';
 import { Flag, parseProperties } from '../engine/properties';
 import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
-import { type RedisServer, startRedisServer } from './redis-server';
+import { type RedisServer, type RedisUser, startRedisServer } from './redis-server';
 
 /** Parameters of ElastiCache parameter groups that are directives of `redis-server` 7 under the same name. */
 const REDIS_DIRECTIVES = new Set([
@@ -43,6 +43,21 @@ const ReplicationGroup = z.object({
     .max(1, { error: 'cluster mode is not run here: NumNodeGroups must be 1' })
     .default(1),
   TransitEncryptionEnabled: Flag.default(false),
+  UserGroupIds: z.array(z.string()).max(1, { error: 'a cache has one user group' }).default([]),
+});
+
+const User = z.object({
+  UserId: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/),
+  UserName: z.string(),
+  Engine: z.enum(['valkey', 'redis']),
+  AccessString: z.string(),
+  AuthenticationMode: z.object({ Type: z.literal('iam', { error: 'only users that log in by IAM are run here' }) }),
+});
+
+const UserGroup = z.object({
+  UserGroupId: z.string().max(40),
+  Engine: z.enum(['valkey', 'redis']),
+  UserIds: z.array(z.string()).min(1),
 });
 
 const INERT_GROUP_PROPERTIES = [
@@ -93,11 +108,14 @@ interface RunningGroup {
 
 /**
  * ElastiCache: one real `redis-server` for each replication group. Replica nodes are not run; the reader endpoint is the
- * primary.
+ * primary. Access lists of users hold here as in the cloud; whether the token of a login was signed by a role that may
+ * connect is not checked.
  */
 export class ElastiCacheStandIn {
   private readonly parameterGroups = new Map<string, Readonly<Record<string, string>>>();
   private readonly subnetGroups = new Set<string>();
+  private readonly users = new Map<string, RedisUser>();
+  private readonly userGroups = new Map<string, readonly RedisUser[]>();
   private readonly groups = new Map<string, RunningGroup>();
 
   constructor(private readonly platform: Platform) {}
@@ -105,6 +123,8 @@ export class ElastiCacheStandIn {
   readonly modules: readonly ResourceModule[] = [
     { type: 'AWS::ElastiCache::ParameterGroup', start: async (resource) => this.startParameterGroup(resource) },
     { type: 'AWS::ElastiCache::SubnetGroup', start: async (resource) => this.startSubnetGroup(resource) },
+    { type: 'AWS::ElastiCache::User', start: async (resource) => this.startUser(resource) },
+    { type: 'AWS::ElastiCache::UserGroup', start: async (resource) => this.startUserGroup(resource) },
     { type: 'AWS::ElastiCache::ReplicationGroup', start: (resource) => this.startReplicationGroup(resource) },
   ];
 
@@ -140,6 +160,26 @@ export class ElastiCacheStandIn {
     return { ref: name };
   }
 
+  private startUser(resource: Resource): Running {
+    const { UserId, UserName, AccessString } = parseProperties(resource, User);
+    if (UserId !== UserName) throw new Error(`UserName: ${UserName} must be UserId (${UserId}) with IAM`);
+    this.users.set(`${resource.region}/${UserId}`, { name: UserName, access: AccessString.split(/\s+/) });
+    const arn = `arn:aws:elasticache:${resource.region}:${resource.account}:user:${UserId}`;
+    return { ref: UserId, attributes: { Arn: arn, Status: 'active' } };
+  }
+
+  private startUserGroup(resource: Resource): Running {
+    const { UserGroupId, UserIds } = parseProperties(resource, UserGroup);
+    const users = UserIds.map((id) => {
+      const user = this.users.get(`${resource.region}/${id}`);
+      if (!user) throw new Error(`UserIds: there is no user ${id} in ${resource.region}`);
+      return user;
+    });
+    this.userGroups.set(`${resource.region}/${UserGroupId}`, users);
+    const arn = `arn:aws:elasticache:${resource.region}:${resource.account}:usergroup:${UserGroupId}`;
+    return { ref: UserGroupId, attributes: { Arn: arn, Status: 'active' } };
+  }
+
   private async startReplicationGroup(resource: Resource): Promise<Running> {
     const properties = parseProperties(resource, ReplicationGroup, INERT_GROUP_PROPERTIES);
     const id = (properties.ReplicationGroupId ?? physicalName(resource, 40)).toLowerCase();
@@ -150,10 +190,14 @@ export class ElastiCacheStandIn {
       throw new Error(`CacheSubnetGroupName: there is no subnet group ${subnetGroup} in ${resource.region}`);
     }
     const tls = properties.TransitEncryptionEnabled;
+    if (properties.UserGroupIds.length > 0 && !tls) {
+      throw new Error('UserGroupIds: a cache with users needs TransitEncryptionEnabled');
+    }
     const server = await startRedisServer(this.platform, {
       name: `${id}-${resource.region}`,
       tls,
       directives: this.directives(resource.region, properties.CacheParameterGroupName),
+      users: this.usersOf(resource.region, properties.UserGroupIds),
     });
     this.groups.set(key, {
       ...{ id, region: resource.region, tls, server },
@@ -175,6 +219,14 @@ export class ElastiCacheStandIn {
         await server.stop();
       },
     };
+  }
+
+  /** The users of a cache, `undefined` when it asks for no login. */
+  private usersOf(region: string, [groupId]: readonly string[]): readonly RedisUser[] | undefined {
+    if (groupId === undefined) return undefined;
+    const users = this.userGroups.get(`${region}/${groupId}`);
+    if (!users) throw new Error(`UserGroupIds: there is no user group ${groupId} in ${region}`);
+    return users;
   }
 
   private directives(region: string, groupName: string | undefined): Record<string, string> {

@@ -5,12 +5,20 @@ import { freePort } from '../engine/free-port';
 import type { Platform } from '../engine/platform';
 import type { ManagedProcess } from '../engine/processes';
 
+/** A user with the rules of an access list. */
+export interface RedisUser {
+  readonly name: string;
+  readonly access: readonly string[];
+}
+
 export interface RedisServerOptions {
   /** Name of its directory, certificate and log; unique on this machine. */
   readonly name: string;
   readonly tls: boolean;
   /** Further `redis.conf` directives, from the template's parameter group. */
   readonly directives: Readonly<Record<string, string>>;
+  /** Who may log in, with any password; without it, everybody may do everything. */
+  readonly users?: readonly RedisUser[] | undefined;
 }
 
 export interface RedisServer {
@@ -40,6 +48,7 @@ export async function startRedisServer(platform: Platform, options: RedisServerO
         ...(options.tls ? ['--port', '0', '--tls-port', String(port)] : ['--port', String(port)]),
         ...['--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no', '--maxmemory', MAX_MEMORY],
         ...security,
+        ...userArguments(options.users),
         ...Object.entries(options.directives).flatMap(([name, value]) => [`--${name}`, value]),
       ],
       cwd: directory,
@@ -59,6 +68,12 @@ export async function startRedisServer(platform: Platform, options: RedisServerO
     if (attempt < PORT_ATTEMPTS && words.includes('Address already in use')) continue;
     throw new Error(`redis-server did not start: ${words}`);
   }
+}
+
+function userArguments(users: readonly RedisUser[] | undefined): string[] {
+  if (users === undefined) return [];
+  const named = users.flatMap(({ name, access }) => ['--user', name, 'nopass', ...access]);
+  return [...named, '--user', 'default', 'reset', 'off'];
 }
 
 async function tlsArguments(platform: Platform, name: string): Promise<string[]> {

@@ -39,6 +39,34 @@ describe.each(REGIONS)('the edge stack of %s', (region) => {
     expect(JSON.stringify(variables.get('REDIS_URL'))).toContain('rediss://');
   });
 
+  test('lets tasks and functions log in to their own cache as their own user, and nobody as another', () => {
+    const statements = Object.values(template.findResources('AWS::IAM::Policy')).flatMap(
+      ({ Properties }) => Properties.PolicyDocument.Statement as { Action: string; Resource: string[] }[],
+    );
+    const places = statements
+      .filter(({ Action }) => JSON.stringify(Action).includes('elasticache'))
+      .map(({ Resource }) => Resource);
+    const own = (role: string) => [
+      `arn:aws:elasticache:${region}:000000000000:replicationgroup:mlcdn-local`,
+      `arn:aws:elasticache:${region}:000000000000:user:mlcdn-local-${role}`,
+    ];
+    expect(places.toSorted()).toEqual([own('control'), own('control'), own('edge')]);
+    const { ContainerDefinitions } = only<{ ContainerDefinitions: { Environment: Variable[] }[] }>(
+      template,
+      'AWS::ECS::TaskDefinition',
+    );
+    expect(ContainerDefinitions[0]?.Environment).toEqual(
+      expect.arrayContaining([
+        { Name: 'REDIS_IAM_USER', Value: 'mlcdn-local-edge' },
+        { Name: 'REDIS_IAM_CACHE_NAME', Value: 'mlcdn-local' },
+      ]),
+    );
+    template.hasResourceProperties('AWS::ElastiCache::ReplicationGroup', {
+      ReplicationGroupId: 'mlcdn-local',
+      UserGroupIds: [Match.anyValue()],
+    });
+  });
+
   test('subscribes the invalidation function to the control topic and lets the topic call it', () => {
     template.hasResourceProperties('AWS::SNS::Topic', { TopicName: controlTopicName(SCOPE) });
     const [topic] = Object.keys(template.findResources('AWS::SNS::Topic'));
