@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { RequestHead } from './request-head';
+import type { KnownHeads } from './known-heads';
 import { RoutedStream } from './routed-stream';
 import type { WireHandler, WireLimits, WireReply, WireRequest } from './types';
 
@@ -22,6 +22,7 @@ type Phase = 'reading' | 'answering' | 'routed' | 'handed over';
 export interface WireHost {
   readonly handler: WireHandler;
   readonly limits: WireLimits;
+  readonly heads: KnownHeads;
   /** Whether connections are to close behind the answers still due. */
   readonly stopping: boolean;
   /** The last field lines of an answer behind which the connection stays open, with the empty line. */
@@ -46,8 +47,6 @@ export class WireConnection implements WireReply {
   #pending: Buffer | undefined;
   /** Bytes that the request at the start of `#pending` has at least. */
   #wanted = 0;
-  #block = '';
-  #head: RequestHead | undefined;
   /** The server's answers in progress on a connection that it has for good. */
   #due = 0;
   #ended = false;
@@ -144,7 +143,7 @@ export class WireConnection implements WireReply {
     }
     const lineEnd = text.indexOf('\r\n');
     const line = text.slice(0, lineEnd);
-    const head = REQUEST_LINE.test(line) ? this.#headOf(text.slice(lineEnd + 2, headEnd)) : undefined;
+    const head = REQUEST_LINE.test(line) ? this.#host.heads.of(text.slice(lineEnd + 2, headEnd)) : undefined;
     const bodyAt = headEnd + 4;
     if (head === undefined || bodyAt > this.#host.limits.headerBytes || (head.contentLength ?? 0) > MAX_BODY_BYTES) {
       this.#handOver();
@@ -171,16 +170,6 @@ export class WireConnection implements WireReply {
     };
     if (!this.#host.handler.takes(request, this)) this.#route(pending.subarray(0, end));
     return true;
-  }
-
-  /** Clients send the same fields with every request of a connection. */
-  #headOf(block: string): RequestHead | undefined {
-    if (this.#head !== undefined && block === this.#block) return this.#head;
-    const head = RequestHead.parse(block);
-    const fits = head !== undefined && head.rawHeaders.length <= 2 * this.#host.limits.headerFields;
-    this.#head = fits ? head : undefined;
-    this.#block = block;
-    return this.#head;
   }
 
   /** The last request is answered. */

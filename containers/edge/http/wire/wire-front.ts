@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { KnownHeads } from './known-heads';
 import { RoutedStream } from './routed-stream';
 import type { WireHandler, WireLimits } from './types';
 import { WireConnection, type WireHost } from './wire-connection';
@@ -12,6 +13,7 @@ import { WireConnection, type WireHost } from './wire-connection';
 export class WireFront implements WireHost {
   readonly handler: WireHandler;
   readonly limits: WireLimits;
+  readonly heads: KnownHeads;
   readonly keepAliveLines: string;
   readonly #connections = new Set<WireConnection>();
   readonly #attach: (stream: RoutedStream) => void;
@@ -21,6 +23,7 @@ export class WireFront implements WireHost {
   constructor(server: Server, handler: WireHandler, limits: WireLimits) {
     this.handler = handler;
     this.limits = limits;
+    this.heads = new KnownHeads(limits.headerFields);
     const seconds = Math.floor(limits.keepAliveTimeoutMs / 1000);
     this.keepAliveLines = `connection: keep-alive\r\nkeep-alive: timeout=${seconds}\r\n\r\n`;
     const listeners = server.listeners('connection');
