@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig, namingScope } from '../lib/config';
+import { ORIGIN_KEY_HEADER, originKeySecretName } from '../lib/core/origin-keys';
 import { GLOBAL_OUTPUTS, stackNames } from '../lib/core/resource-names';
 import { cloudFormationApi } from './cloudformation/cloudformation-stand-in';
 import { CloudFrontStandIn } from './cloudfront/cloudfront-stand-in';
@@ -31,6 +32,8 @@ export interface RunningLocalCdn {
   readonly cloudFront: CloudFrontStandIn;
   /** URL of a region's load balancer. */
   loadBalancerUrl(region: string): string;
+  /** What CloudFront adds to requests for load balancers. */
+  originHeaders(): Record<string, string>;
   awsEnvironment(region: string): Record<string, string>;
   stop(): Promise<void>;
 }
@@ -94,6 +97,7 @@ async function compose(
     assemblyDir,
     modules: [...regional.modules, ...s3Modules(s3), ...cloudFrontModules(cloudFront)],
     checks: regional.checks,
+    secrets: (name, region) => regional.secrets.value(name, region),
     log,
     onProgress: ({ started, total }) => onProgress(started, total),
   });
@@ -116,6 +120,10 @@ async function compose(
       const origin = regional.dns.resolve(`origin.${config.domain.name}`, region);
       if (!origin) throw new Error(`no healthy region answers origin.${config.domain.name} as seen from ${region}`);
       return origin.url;
+    },
+    originHeaders() {
+      const name = originKeySecretName(namingScope(config), config.originKeys[0] ?? '');
+      return { [ORIGIN_KEY_HEADER]: regional.secrets.value(name, homeRegion) ?? '' };
     },
     awsEnvironment: (region) => platform.awsEnvironment(region),
     stop: () => undo.run(),

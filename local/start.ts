@@ -125,6 +125,7 @@ async function start(
     const demonstration = runDemo({
       url: cdn.url,
       homeUrl: cdn.loadBalancerUrl(cdn.homeRegion),
+      homeHeaders: cdn.originHeaders(),
       homeRegion: cdn.homeRegion,
       geo: await openGeo({ homeRegion: cdn.homeRegion }),
       distances: regionDistances,

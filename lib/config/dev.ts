@@ -18,6 +18,7 @@ export const dev: EnvironmentDocument = {
   cache: { nodeType: 'cache.t4g.micro', replicas: 0 },
   availabilityZones: 2,
   natGateways: 1,
+  originKeys: ['2026-11'],
   defaultModel: 'ranker',
   channelPollSeconds: 15,
   logLevel: 'debug',

@@ -23,6 +23,7 @@ export const prod: EnvironmentDocument = {
   cache: { nodeType: 'cache.r7g.large', replicas: 1 },
   availabilityZones: 3,
   natGateways: 3,
+  originKeys: ['2026-11'],
   defaultModel: 'ranker',
   channelPollSeconds: 30,
   logLevel: 'info',

@@ -122,6 +122,15 @@ const Document = z.strictObject({
   availabilityZones: Zones,
   /** NAT gateways of a region: 1 is the cheapest, one a zone survives the loss of any zone. */
   natGateways: wholeBetween(1, 3),
+  /**
+   * Names of the keys by which load balancers know CloudFront, such as the months they were made in. CloudFront sends the
+   * first, load balancers accept all. To rotate, deploy with a new one in front, then without the old.
+   */
+  originKeys: z
+    .array(matching(/^[a-z0-9-]{1,20}$/, 'a name of 1 to 20 lower-case letters, digits and hyphens'))
+    .min(1, { error: 'must name at least one key' })
+    .max(2, { error: 'must name at most two keys: the one in use and the one before' })
+    .refine((keys) => new Set(keys).size === keys.length, { error: 'must not name a key twice' }),
   /** HTTP origin behind the paths that are neither predictions nor artifacts. */
   originUrl: z
     .url({ protocol: /^https?$/, error: ({ input }) => `${quoted(input)} must be an http or https URL` })

@@ -18,6 +18,7 @@ export const staging: EnvironmentDocument = {
   cache: { nodeType: 'cache.t4g.small', replicas: 1 },
   availabilityZones: 2,
   natGateways: 1,
+  originKeys: ['2026-11'],
   defaultModel: 'ranker',
   channelPollSeconds: 30,
   logLevel: 'info',

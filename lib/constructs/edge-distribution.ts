@@ -21,6 +21,7 @@ import {
 import { HttpOrigin, OriginGroup, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
+import { ORIGIN_KEY_HEADER } from '../core/origin-keys';
 import { CACHE_TAG_HEADER } from '../core/tags';
 import { CachePolicies } from './cache-policies';
 import { EDGE_READ_TIMEOUT } from './edge-timeouts';
@@ -38,6 +39,8 @@ export interface EdgeDistributionProps {
   readonly namePrefix: string;
   readonly domainName: string;
   readonly certificate: ICertificate;
+  /** Reference to the key that load balancers ask for. */
+  readonly originKey: string;
   /** Leads to the nearest healthy region. */
   readonly originHostname: string;
   /** Leads to the region next to it; absent where there is only one. */
@@ -66,7 +69,7 @@ export class EdgeDistribution extends Construct {
       originIds,
     });
     const policies = new CachePolicies(this, 'CachePolicies', props.namePrefix);
-    const edge = edgeOrigin(EDGE_ORIGIN, props.originHostname);
+    const edge = edgeOrigin(EDGE_ORIGIN, props.originHostname, props.originKey);
 
     /** A path that the edge service answers, any method, through the function. */
     const service = (cachePolicy: BehaviorOptions['cachePolicy'] & object): BehaviorOptions => ({
@@ -155,9 +158,11 @@ export class EdgeDistribution extends Construct {
 }
 
 /** One region's service under a name that latency routing resolves. One quick attempt: the other origin is the retry. */
-function edgeOrigin(originId: string, hostname: string): HttpOrigin {
+function edgeOrigin(originId: string, hostname: string, originKey: string): HttpOrigin {
   return new HttpOrigin(hostname, {
     originId,
+    // A viewer's own header of this name is replaced.
+    customHeaders: { [ORIGIN_KEY_HEADER]: originKey },
     protocolPolicy: OriginProtocolPolicy.HTTPS_ONLY,
     originSslProtocols: [OriginSslPolicy.TLS_V1_2],
     connectionAttempts: 1,
@@ -174,8 +179,8 @@ function edgeOrigin(originId: string, hostname: string): HttpOrigin {
 function healthOrigin(edge: HttpOrigin, props: EdgeDistributionProps): IOrigin {
   if (props.failoverHostname === undefined) return edge;
   return new OriginGroup({
-    primaryOrigin: edgeOrigin('edge-health', props.originHostname),
-    fallbackOrigin: edgeOrigin(FAILOVER_ORIGIN, props.failoverHostname),
+    primaryOrigin: edgeOrigin('edge-health', props.originHostname, props.originKey),
+    fallbackOrigin: edgeOrigin(FAILOVER_ORIGIN, props.failoverHostname, props.originKey),
     fallbackStatusCodes: [...FAILOVER_STATUSES],
   });
 }

@@ -6,11 +6,15 @@ import {
   type ApplicationListener,
   ApplicationLoadBalancer,
   ApplicationProtocol,
+  type ApplicationTargetGroup,
+  ListenerAction,
+  ListenerCondition,
   SslPolicy,
   TargetGroupLoadBalancingAlgorithmType,
 } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { IHostedZone } from 'aws-cdk-lib/aws-route53';
 import { Construct } from 'constructs';
+import { ORIGIN_KEY_HEADER } from '../core/origin-keys';
 import { EDGE_IDLE_TIMEOUT, EDGE_READ_TIMEOUT } from './edge-timeouts';
 
 const HTTPS_PORT = 443;
@@ -20,17 +24,24 @@ export interface EdgeLoadBalancerProps {
   readonly zone: IHostedZone;
   /** Names by which CloudFront calls the load balancer; the certificate carries all of them. At least one. */
   readonly hostnames: readonly [string, ...string[]];
-  /** Admits CloudFront only; without it the load balancer is open to the Internet. */
+  /** Keys, one of which a request must show in `ORIGIN_KEY_HEADER`; all others are answered 403. */
+  readonly originKeys: readonly string[];
+  /** Admits CloudFront's addresses only; without it the keys alone keep others out. */
   readonly cloudFrontPrefixListId?: string | undefined;
 }
 
-/** One region's public entrance: HTTPS only, with a certificate for the names that CloudFront calls. */
+/**
+ * One region's public entrance: HTTPS only, with a certificate for the names that CloudFront calls. Two locks, for either
+ * alone has a hole: the addresses are CloudFront's, which every customer's distribution shares, and the key is ours.
+ */
 export class EdgeLoadBalancer extends Construct {
   readonly loadBalancer: ApplicationLoadBalancer;
   private readonly listener: ApplicationListener;
+  private readonly originKeys: readonly string[];
 
   constructor(scope: Construct, id: string, props: EdgeLoadBalancerProps) {
     super(scope, id);
+    this.originKeys = props.originKeys;
     const [hostname, ...alternatives] = props.hostnames;
     const certificate = new Certificate(this, 'Certificate', {
       domainName: hostname,
@@ -42,6 +53,15 @@ export class EdgeLoadBalancer extends Construct {
       description: 'Edge load balancer: HTTPS in, edge tasks out',
       allowAllOutbound: false,
     });
+    // A group of its own: the list weighs 55 of the 60 rules that a group may have.
+    const callers = new SecurityGroup(this, 'Callers', {
+      vpc: props.vpc,
+      description: 'CloudFront to the edge load balancer',
+      allowAllOutbound: false,
+    });
+    const { cloudFrontPrefixListId } = props;
+    const addresses = cloudFrontPrefixListId ? Peer.prefixList(cloudFrontPrefixListId) : Peer.anyIpv4();
+    callers.addIngressRule(addresses, Port.tcp(HTTPS_PORT), 'CloudFront');
     this.loadBalancer = new ApplicationLoadBalancer(this, 'LoadBalancer', {
       vpc: props.vpc,
       vpcSubnets: { subnetType: SubnetType.PUBLIC },
@@ -51,16 +71,18 @@ export class EdgeLoadBalancer extends Construct {
       idleTimeout: EDGE_READ_TIMEOUT,
       clientKeepAlive: Duration.hours(1),
     });
+    this.loadBalancer.addSecurityGroup(callers);
     this.listener = this.loadBalancer.addListener('Https', {
       port: HTTPS_PORT,
       protocol: ApplicationProtocol.HTTPS,
       sslPolicy: SslPolicy.RECOMMENDED_TLS,
       certificates: [certificate],
       open: false,
+      defaultAction: ListenerAction.fixedResponse(403, {
+        contentType: 'application/json',
+        messageBody: JSON.stringify({ error: { code: 'forbidden', message: 'this address answers the CDN only' } }),
+      }),
     });
-    const { cloudFrontPrefixListId } = props;
-    const callers = cloudFrontPrefixListId ? Peer.prefixList(cloudFrontPrefixListId) : Peer.anyIpv4();
-    securityGroup.addIngressRule(callers, Port.tcp(HTTPS_PORT), 'CloudFront');
 
     Validations.of(this.loadBalancer).acknowledge({
       id: 'AwsSolutions-ELB2',
@@ -68,17 +90,19 @@ export class EdgeLoadBalancer extends Construct {
         'CloudFront sees every request first and the service counts each; a second log of the same requests is not paid for.',
     });
     if (!cloudFrontPrefixListId) {
-      Validations.of(securityGroup).acknowledge({
+      Validations.of(callers).acknowledge({
         id: 'AwsSolutions-EC23',
         reason:
-          "Latency routing needs public load balancers, and CloudFront's prefix list id differs per region: set cloudFrontPrefixListId to admit CloudFront only. What is served is public in any case.",
+          "AWS has published no prefix list id of this region: until its row has cloudFrontPrefixListId, the listener's keys alone keep others out.",
       });
     }
   }
 
   /** Sends requests to the service's tasks while their `/health` answers 200. */
-  routeTo(service: FargateService, port: number): void {
-    this.listener.addTargets('Edge', {
+  routeTo(service: FargateService, port: number): ApplicationTargetGroup {
+    return this.listener.addTargets('Edge', {
+      priority: 10,
+      conditions: [ListenerCondition.httpHeader(ORIGIN_KEY_HEADER, [...this.originKeys])],
       port,
       protocol: ApplicationProtocol.HTTP,
       targets: [service],

@@ -59,6 +59,7 @@ export function edgeServiceName(scope: NamingScope): string {
 
 /** Stack names: deterministic, so that the CLI finds them. */
 export const stackNames = {
+  keys: (scope: NamingScope): string => `mlcdn-${scope.environment}-keys`,
   models: (scope: NamingScope, region: string): string => `mlcdn-${scope.environment}-models-${region}`,
   edge: (scope: NamingScope, region: string): string => `mlcdn-${scope.environment}-edge-${region}`,
   global: (scope: NamingScope): string => `mlcdn-${scope.environment}-global`,

@@ -10,6 +10,7 @@ import { EdgeNetwork } from '../constructs/edge-network';
 import { EdgeRecords, failoverHostname, originHostname } from '../constructs/edge-records';
 import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
 import { importModelBucket } from '../constructs/model-bucket';
+import { originKeyReference } from '../constructs/origin-keys';
 import { RegionalCache } from '../constructs/regional-cache';
 import { edgeServiceName } from '../core/resource-names';
 
@@ -64,6 +65,7 @@ export class EdgeStack extends Stack {
       vpc,
       zone,
       hostnames: [originHostname(config.domain.name), failoverHostname(config.domain.name)],
+      originKeys: config.originKeys.map((key) => originKeyReference(naming, key)),
       cloudFrontPrefixListId: region.cloudFrontPrefixListId,
     });
     entrance.routeTo(edge.service, EDGE_PORT);

@@ -5,11 +5,12 @@ import { buildEdgeImageContext } from '../constructs/edge-image';
 import { GLOBAL_REGION, stackNames } from '../core/resource-names';
 import { EdgeStack } from './edge-stack';
 import { GlobalStack } from './global-stack';
+import { KeysStack } from './keys-stack';
 import { ModelsStack } from './models-stack';
 
 /**
- * One environment: model buckets and an edge per region, one global stack. Stacks deploy in the order replicas -> home
- * bucket -> edges -> distribution, for each needs the former to exist; none refers to another's resources.
+ * One environment: model buckets and an edge per region, the keys and the global part once. Stacks deploy in the order
+ * keys and replicas -> home bucket -> edges -> distribution, for each needs the former to exist; none refers to another's resources.
  */
 export class EnvironmentStage extends Stage {
   constructor(scope: Construct, config: EnvironmentConfig) {
@@ -26,6 +27,12 @@ export class EnvironmentStage extends Stage {
     for (const replica of models)
       if (replica !== home) home.addStackDependency(replica, 'replication needs its destinations');
 
+    const keys = new KeysStack(this, 'keys', {
+      stackName: stackNames.keys(naming),
+      env: env(config.homeRegion),
+      config,
+    });
+
     const imageContext = buildEdgeImageContext();
     const edges = config.regions.map((row) => {
       const stackName = stackNames.edge(naming, row.region);
@@ -36,6 +43,7 @@ export class EnvironmentStage extends Stage {
         region: row,
         imageContext,
       });
+      edge.addStackDependency(keys, 'listeners check the keys that CloudFront shows');
       edge.addStackDependency(home, 'tasks read models when they start');
       return edge;
     });

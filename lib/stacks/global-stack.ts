@@ -8,6 +8,7 @@ import { nearestOtherRegion } from '../config/topology';
 import { EdgeDistribution } from '../constructs/edge-distribution';
 import { failoverHostname, originHostname } from '../constructs/edge-records';
 import { importModelBucket } from '../constructs/model-bucket';
+import { originKeyReference } from '../constructs/origin-keys';
 import { GLOBAL_OUTPUTS } from '../core/resource-names';
 
 export interface GlobalStackProps extends StackProps {
@@ -36,6 +37,7 @@ export class GlobalStack extends Stack {
         domainName: domain,
         validation: CertificateValidation.fromDns(zone),
       }),
+      originKey: originKeyReference(naming, config.originKeys[0] ?? ''),
       originHostname: originHostname(domain),
       failoverHostname: neighbour && failoverHostname(domain),
       modelBuckets: neighbour ? [home, importModelBucket(this, 'ReplicaModels', naming, neighbour)] : [home],

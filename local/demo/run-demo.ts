@@ -12,6 +12,8 @@ export interface DemoOptions {
   readonly url: string;
   /** URL of the home region's load balancer, for the comparison without a CDN. */
   readonly homeUrl: string;
+  /** What the load balancer asks of its callers. */
+  readonly homeHeaders: Readonly<Record<string, string>>;
   readonly homeRegion: string;
   readonly geo: Geo;
   readonly distances: Distances;
@@ -47,7 +49,9 @@ async function runViewer(viewer: (typeof VIEWERS)[number], seed: number, options
 
   const cold = await inOrder(coldRequests, (request) => observe(options.url, request, headers));
   const warm = await inOrder(warmRequests, (request) => observe(options.url, request, headers));
-  const direct = await inOrder(warmRequests, (request) => observe(options.homeUrl, request, {}, homeDelayMs));
+  const direct = await inOrder(warmRequests, (request) =>
+    observe(options.homeUrl, request, options.homeHeaders, homeDelayMs),
+  );
   return { city: place.city, region: cold[0]?.region ?? '', pop: pop.code, cold, warm, direct };
 }
 

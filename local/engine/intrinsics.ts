@@ -28,6 +28,8 @@ export interface EvaluationScope {
   stackOutput(stackName: string, region: string, outputName: string): unknown;
   /** Value of a Systems Manager parameter, `undefined` when there is none. */
   systemParameter(name: string): string | undefined;
+  /** Value of a secret in the template's region, `undefined` when there is none. */
+  secret(name: string): string | undefined;
 }
 
 type IntrinsicFunction = (argument: unknown, path: string) => unknown;
@@ -216,6 +218,16 @@ export class Evaluator {
     return value;
   }
 
+  /** `secretsmanager:<name>:SecretString:::`, the whole current value. */
+  private secretString([name = '', field, ...choice]: readonly string[], whole: string, path: string): string {
+    if (field !== 'SecretString' || choice.some((part) => part !== '')) {
+      throw new Error(`${path}: ${whole} must name a secret and SecretString; keys and versions are not read here`);
+    }
+    const value = this.scope.secret(name);
+    if (value === undefined) throw new Error(`${path}: Secrets Manager has no secret ${name} in ${this.scope.region}`);
+    return value;
+  }
+
   private attribute(logicalId: string, name: string, path: string): unknown {
     if (this.scope.ref(logicalId) === undefined) throw new Error(`${path}: ${logicalId} is not a started resource`);
     return located(path, () => this.scope.attribute(logicalId, name));
@@ -274,6 +286,7 @@ export class Evaluator {
   private withDynamicReferences(text: string, path: string): string {
     return text.replace(/\{\{resolve:([^}]*)\}\}/g, (whole, reference: string) => {
       const [service, ...name] = reference.split(':');
+      if (service === 'secretsmanager') return this.secretString(name, whole, path);
       if (service !== 'ssm') throw new Error(`${path}: the dynamic reference ${whole} cannot be resolved here`);
       return this.systemParameter(name.join(':').replace(/:\d+$/, ''), path);
     });

@@ -5,6 +5,7 @@ import { ElbStandIn } from '../elb/elb-stand-in';
 import { inertModules } from '../inert/inert-resources';
 import { LambdaStandIn } from '../lambda/lambda-stand-in';
 import { Route53StandIn } from '../route53/route53-stand-in';
+import { SecretsStandIn } from '../secretsmanager/secrets-stand-in';
 import { Queues } from '../sns/queues';
 import { SnsStandIn } from '../sns/sns-stand-in';
 import type { Distances, Dns } from './network';
@@ -21,12 +22,14 @@ export interface RegionalServices {
   readonly dns: Dns;
   readonly certificates: Certificates;
   readonly queues: Queues;
+  readonly secrets: SecretsStandIn;
   close(): Promise<void>;
 }
 
 /** Makes the stand-ins and connects them to each other. */
 export async function startRegionalServices(platform: Platform, distances: Distances): Promise<RegionalServices> {
   const certificates = new Certificates();
+  const secrets = new SecretsStandIn();
   const queues = new Queues((line) => platform.log(line));
   const elb = new ElbStandIn(certificates);
   const ecs = await EcsStandIn.start(platform, elb);
@@ -34,7 +37,7 @@ export async function startRegionalServices(platform: Platform, distances: Dista
   const lambda = new LambdaStandIn(platform, queues);
   const sns = new SnsStandIn(lambda, queues);
   const route53 = new Route53StandIn(elb, distances);
-  const withModules = [certificates, queues, elb, ecs, elasticache, lambda, sns, route53];
+  const withModules = [certificates, secrets, queues, elb, ecs, elasticache, lambda, sns, route53];
   return {
     modules: [...withModules.flatMap(({ modules }) => modules), ...inertModules],
     apis: [ecs.api, elasticache.api, lambda.api, sns.api],
@@ -42,6 +45,7 @@ export async function startRegionalServices(platform: Platform, distances: Dista
     dns: route53,
     certificates,
     queues,
+    secrets,
     close: () => ecs.close(),
   };
 }

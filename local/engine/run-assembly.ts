@@ -29,6 +29,8 @@ export interface RunOptions {
    * Each returns findings; any finding ends the run.
    */
   readonly checks?: readonly (() => readonly string[])[];
+  /** Value of a secret by name and region, for dynamic references; by default there are none. */
+  readonly secrets?: ((name: string, region: string) => string | undefined) | undefined;
   readonly log: (line: string) => void;
   readonly onProgress?: (progress: {
     readonly started: number;
@@ -47,7 +49,7 @@ export async function runAssembly(options: RunOptions): Promise<RunningAssembly>
   const stacks = readAssembly(options.assemblyDir);
   if (stacks.length === 0) throw new Error(`${options.assemblyDir} is a cloud assembly without stacks`);
   const modules = new Map(options.modules.map((module) => [module.type, module]));
-  const states: StackState[] = stacks.map((stack) => new StackState(stack, () => states));
+  const states: StackState[] = stacks.map((stack) => new StackState(stack, () => states, options.secrets));
   const nodes = states.flatMap((state) => stackNodes(state, modules, options));
   nodes.push({
     id: 'wiring checks',

@@ -15,6 +15,7 @@ export class StackState implements EvaluationScope {
   constructor(
     readonly stack: Stack,
     private readonly allStacks: () => readonly StackState[],
+    private readonly secrets: (name: string, region: string) => string | undefined = () => undefined,
   ) {
     const { region, account, stackName } = stack;
     this.stackId = `arn:aws:cloudformation:${region}:${account}:stack/${stackName}/${uuidFrom(`${region}/${stackName}`)}`;
@@ -100,5 +101,9 @@ export class StackState implements EvaluationScope {
 
   systemParameter(name: string): string | undefined {
     return this.stack.systemParameters.get(name);
+  }
+
+  secret(name: string): string | undefined {
+    return this.secrets(name, this.region);
   }
 }

@@ -1,5 +1,8 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { EdgeEnvironment } from '../../../containers/edge/config';
+import { parseConfig } from '../../../lib/config';
+import { local } from '../../../lib/config/local';
+import { ORIGIN_KEY_HEADER } from '../../../lib/core/origin-keys';
 import {
   controlTopicName,
   edgeServiceName,
@@ -105,6 +108,47 @@ describe.each(REGIONS)('the edge stack of %s', (region) => {
       Properties: Match.objectLike({ 'maxmemory-policy': 'volatile-lfu' }),
     });
   });
+});
+
+test('load balancers answer 403 but to the keys of the environment, the first of which the distribution sends', () => {
+  const document = { ...local, originKeys: ['2026-12', '2026-11'] };
+  const rotating = new SynthesizedEnvironment(parseConfig(document));
+  const reference = (key: string) => `{{resolve:secretsmanager:mlcdn-local-origin-key-${key}:SecretString:::}}`;
+  for (const region of REGIONS) {
+    const template = rotating.template(`edge-${region}`);
+    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::Listener', {
+      DefaultActions: [Match.objectLike({ Type: 'fixed-response' })],
+    });
+    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::ListenerRule', {
+      Conditions: [
+        {
+          Field: 'http-header',
+          HttpHeaderConfig: {
+            HttpHeaderName: ORIGIN_KEY_HEADER,
+            Values: [reference('2026-12'), reference('2026-11')],
+          },
+        },
+      ],
+    });
+  }
+  const { DistributionConfig } = only<{ DistributionConfig: { Origins: { OriginCustomHeaders?: unknown }[] } }>(
+    rotating.template('global'),
+    'AWS::CloudFront::Distribution',
+  );
+  const sent = DistributionConfig.Origins.flatMap(({ OriginCustomHeaders }) => OriginCustomHeaders ?? []);
+  expect(sent).toEqual(
+    Array.from({ length: 3 }, () => ({ HeaderName: ORIGIN_KEY_HEADER, HeaderValue: reference('2026-12') })),
+  );
+});
+
+test('a key is generated once and is in every region that refers to it', () => {
+  const keys = environment.template('keys');
+  const secret = only<{ Name: string; ReplicaRegions: { Region: string }[]; SecretString?: string }>(
+    keys,
+    'AWS::SecretsManager::Secret',
+  );
+  expect(secret.ReplicaRegions.map(({ Region }) => Region)).toEqual(['ap-northeast-1', 'eu-west-1']);
+  expect(secret.SecretString).toBeUndefined();
 });
 
 test('every region fails over to another, once', () => {

@@ -39,6 +39,7 @@ function evaluator(sections: object = {}): Evaluator {
       throw new Error(`no stack exports ${name}`);
     },
     stackOutput: (stackName, region, outputName) => `${stackName}/${region}/${outputName}`,
+    secret: (name) => (name === 'key' ? 's3cret' : undefined),
     systemParameter: (name) => (name === '/bootstrap' ? '6' : undefined),
   };
   return new Evaluator(scope);
@@ -93,6 +94,7 @@ const resolved: [name: string, input: unknown, expected: unknown][] = [
   ['Fn::Cidr', { 'Fn::Cidr': ['10.0.0.0/22', 3, 8] }, ['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24']],
   ['Fn::Length', { 'Fn::Length': [1, 2] }, 2],
   ['Fn::ToJsonString', { 'Fn::ToJsonString': { a: { Ref: 'Size' } } }, '{"a":3}'],
+  ['a secret', '{{resolve:secretsmanager:key:SecretString:::}}', 's3cret'],
   ['a dynamic reference', 'v{{resolve:ssm:/bootstrap}}', 'v6'],
   [
     'a policy condition, which is no function',
@@ -117,7 +119,9 @@ const refused: [name: string, input: unknown, message: RegExp][] = [
   ['an unknown mapping key', { 'Fn::FindInMap': ['Regions', 'x', 'code'] }, /no Regions\.x\.code/],
   ['an unknown condition', { 'Fn::If': ['Nope', 1, 2] }, /condition Nope is not defined/],
   ['an unknown export', { 'Fn::ImportValue': 'nope' }, /no stack exports nope/],
-  ['a secret', '{{resolve:secretsmanager:x}}', /cannot be resolved here/],
+  ['a secret without its field', '{{resolve:secretsmanager:x}}', /must name a secret and SecretString/],
+  ['an unknown secret', '{{resolve:secretsmanager:x:SecretString:::}}', /no secret x/],
+  ['another service', '{{resolve:ssm-secure:x}}', /cannot be resolved here/],
   ['an unknown Systems Manager parameter', '{{resolve:ssm:/nope:1}}', /no parameter \/nope/],
   ['a block that is too small', { 'Fn::Cidr': ['10.0.0.0/24', 3, 8] }, /does not hold 3 blocks/],
   ['AWS::NoValue in a text', { 'Fn::Join': ['', [{ a: 1 }]] }, /cannot be used as a string/],
