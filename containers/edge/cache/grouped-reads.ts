@@ -23,8 +23,8 @@ export class GroupedReads<Value> {
   }
 
   add(read: GroupedRead<Value>): void {
-    // After the microtasks: whoever goes on with a reply that has just come may still want to read.
-    if (this.#reads.length === 0) process.nextTick(this.#flushThis);
+    // Not at the next tick: that comes behind every single socket, and clients on other sockets are read in this turn too.
+    if (this.#reads.length === 0) setImmediate(this.#flushThis);
     this.#reads.push(read);
     if (this.#reads.length === MAX_KEYS) this.#flush();
   }
