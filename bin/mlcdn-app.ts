@@ -1,5 +1,5 @@
 import { App, Validations } from 'aws-cdk-lib';
-import { AwsSolutionsChecks } from 'cdk-nag';
+import { AwsSolutionsChecks, NIST80053R5Checks, ServerlessChecks } from 'cdk-nag';
 import { ConfigError, type ConfigOverrides, type EnvironmentConfig, loadConfig } from '../lib/config';
 import { EnvironmentStage } from '../lib/stacks/environment-stage';
 
@@ -11,7 +11,8 @@ import { EnvironmentStage } from '../lib/stacks/environment-stage';
  */
 function main(): void {
   const app = new App();
-  if (process.env.MLCDN_NAG !== 'off') Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  if (process.env.MLCDN_NAG !== 'off')
+    Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app), new NIST80053R5Checks(app));
   new EnvironmentStage(app, readConfig(app));
   app.synth();
 }

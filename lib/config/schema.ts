@@ -62,6 +62,10 @@ const EdgeSizes = z.strictObject({
   desiredCount: wholeBetween(1, 1000),
   /** Tasks under full load. */
   maxCount: wholeBetween(1, 1000),
+  /** Requests a minute that one task should answer; more add tasks. */
+  requestsPerTaskPerMinute: wholeBetween(60, 10_000_000),
+  /** Share of the tasks beyond a region's first that run on Fargate Spot, percent. */
+  spotPercent: wholeBetween(0, 100),
   /** Budget of the memory tier of one task. */
   memoryCacheBytes: wholeBetween(MIB, 60 * GIB),
   /** Budget of the disk tier of one task. */
@@ -131,6 +135,27 @@ const Document = z.strictObject({
     .min(1, { error: 'must name at least one key' })
     .max(2, { error: 'must name at most two keys: the one in use and the one before' })
     .refine((keys) => new Set(keys).size === keys.length, { error: 'must not name a key twice' }),
+  /** Whether a deployment of the edge service is taken back when the region's alarms fire, beside failed health checks. */
+  rollBackOnAlarm: z.boolean(),
+  /** Days that the access logs of CloudFront and of the load balancers are kept; absent: none are written. */
+  accessLogDays: wholeBetween(1, 3650).optional(),
+  /** AWS WAF in front of the distribution; absent: none, and nothing to pay for it. */
+  firewall: z
+    .strictObject({
+      /** Requests of one IP address in five minutes above which it is answered 429. */
+      requestsPerAddress: wholeBetween(10, 2_000_000_000),
+    })
+    .optional(),
+  /** What the environment may cost, and who hears of it; absent: nobody. */
+  budget: z
+    .strictObject({
+      monthlyUsd: wholeBetween(1, 100_000_000),
+      emails: z
+        .array(z.email({ error: ({ input }) => `${quoted(input)} must be an e-mail address` }))
+        .min(1)
+        .max(10),
+    })
+    .optional(),
   /** HTTP origin behind the paths that are neither predictions nor artifacts. */
   originUrl: z
     .url({ protocol: /^https?$/, error: ({ input }) => `${quoted(input)} must be an http or https URL` })
@@ -149,11 +174,14 @@ const Document = z.strictObject({
   channelPollSeconds: wholeBetween(1, 3600),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']),
   logRetentionDays: oneOf(LOG_RETENTION_DAYS),
+  /**
+   * Protects from deletion by mistake: stacks and load balancers refuse it, and buckets outlive their stack. Taken away by
+   * a deployment of its own before a teardown.
+   */
+  protect: z.boolean(),
   models: z.strictObject({
     /** Days that overwritten and deleted objects stay recoverable. */
     noncurrentDays: wholeBetween(1, 3650),
-    /** Keeps buckets and their objects when the stack is deleted. */
-    retain: z.boolean(),
     /** Pays for S3 Replication Time Control: 99.99 % of objects within 15 minutes, by contract. */
     replicationTimeControl: z.boolean(),
   }),

@@ -45,6 +45,8 @@ export interface EdgeDistributionProps {
   readonly originHostname: string;
   /** Leads to the region next to it; absent where there is only one. */
   readonly failoverHostname?: string | undefined;
+  /** Web ACL in front; absent: none. */
+  readonly webAclArn?: string | undefined;
   /** The home region's model bucket, then, where there is one, the nearest replica. */
   readonly modelBuckets: readonly [IBucket, IBucket?];
   readonly defaultModel: string;
@@ -87,6 +89,9 @@ export class EdgeDistribution extends Construct {
       certificate: props.certificate,
       minimumProtocolVersion: SecurityPolicyProtocol.TLS_V1_2_2021,
       httpVersion: HttpVersion.HTTP2_AND_3,
+      // Hit rate and origin latency, which CloudFront measures only for pay.
+      publishAdditionalMetrics: true,
+      ...(props.webAclArn === undefined ? {} : { webAclId: props.webAclArn }),
       errorResponses: errorCaching(),
       defaultBehavior: service(policies.apiResponses),
       additionalBehaviors: {
@@ -109,7 +114,7 @@ export class EdgeDistribution extends Construct {
       },
     });
     this.enableCacheTags();
-    this.acknowledgeFindings();
+    this.acknowledgeFindings(props.webAclArn !== undefined);
   }
 
   /** The home bucket and, where there is one, a replica that takes over when the home region's S3 fails. */
@@ -138,7 +143,7 @@ export class EdgeDistribution extends Construct {
     resource.addPropertyOverride('DistributionConfig.CacheTagConfig', { HeaderName: CACHE_TAG_HEADER });
   }
 
-  private acknowledgeFindings(): void {
+  private acknowledgeFindings(hasFirewall: boolean): void {
     Validations.of(this.distribution).acknowledge(
       {
         id: 'Annotation::@aws-cdk/aws-cloudfront-origins:updateImportedBucketPolicyOac',
@@ -146,14 +151,16 @@ export class EdgeDistribution extends Construct {
       },
       { id: 'AwsSolutions-CFR1', reason: 'The service is for viewers of every country.' },
       {
-        id: 'AwsSolutions-CFR2',
-        reason: 'No WAF yet: bodies are limited and validated by the service, and nothing is stored for viewers.',
-      },
-      {
         id: 'AwsSolutions-CFR3',
-        reason: 'The edge services count and log every miss; CloudFront access logs come with observability.',
+        reason:
+          'Where the environment keeps access logs, standard logging v2 delivers them, which the rule does not know; see DistributionLogs.',
       },
     );
+    if (hasFirewall) return;
+    Validations.of(this.distribution).acknowledge({
+      id: 'AwsSolutions-CFR2',
+      reason: 'This environment pays for no firewall: the service limits and validates what it reads.',
+    });
   }
 }
 

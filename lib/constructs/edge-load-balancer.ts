@@ -13,8 +13,10 @@ import {
   TargetGroupLoadBalancingAlgorithmType,
 } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { IHostedZone } from 'aws-cdk-lib/aws-route53';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { ORIGIN_KEY_HEADER } from '../core/origin-keys';
+import { AccessLogBucket } from './access-logs';
 import { EDGE_IDLE_TIMEOUT, EDGE_READ_TIMEOUT } from './edge-timeouts';
 
 const HTTPS_PORT = 443;
@@ -26,6 +28,10 @@ export interface EdgeLoadBalancerProps {
   readonly hostnames: readonly [string, ...string[]];
   /** Keys, one of which a request must show in `ORIGIN_KEY_HEADER`; all others are answered 403. */
   readonly originKeys: readonly string[];
+  /** Days that access logs are kept; absent: none are written. */
+  readonly accessLogDays?: number | undefined;
+  /** Refuses to be deleted, and keeps the logs when the stack is. */
+  readonly protect: boolean;
   /** Admits CloudFront's addresses only; without it the keys alone keep others out. */
   readonly cloudFrontPrefixListId?: string | undefined;
 }
@@ -68,6 +74,7 @@ export class EdgeLoadBalancer extends Construct {
       internetFacing: true,
       securityGroup,
       dropInvalidHeaderFields: true,
+      deletionProtection: props.protect,
       idleTimeout: EDGE_READ_TIMEOUT,
       clientKeepAlive: Duration.hours(1),
     });
@@ -84,11 +91,15 @@ export class EdgeLoadBalancer extends Construct {
       }),
     });
 
-    Validations.of(this.loadBalancer).acknowledge({
-      id: 'AwsSolutions-ELB2',
-      reason:
-        'CloudFront sees every request first and the service counts each; a second log of the same requests is not paid for.',
-    });
+    if (props.accessLogDays === undefined) {
+      const reason = 'This environment pays for no access logs; the service counts every request.';
+      const findings = ['AwsSolutions-ELB2', 'NIST.800.53.R5-ELBLoggingEnabled'];
+      Validations.of(this.loadBalancer).acknowledge(...findings.map((id) => ({ id, reason })));
+    } else {
+      const logs = new AccessLogBucket(this, 'AccessLogs', { days: props.accessLogDays, retain: props.protect });
+      // The assertion is for exactOptionalPropertyTypes alone; see EdgeNetwork.
+      this.loadBalancer.logAccessLogs(logs.bucket as IBucket, 'edge');
+    }
     if (!cloudFrontPrefixListId) {
       Validations.of(callers).acknowledge({
         id: 'AwsSolutions-EC23',

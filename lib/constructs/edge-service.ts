@@ -1,7 +1,11 @@
 import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import type { IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { type Connections, type IConnectable, type IVpc, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2';
 import type { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import {
+  AlarmBehavior,
+  Capability,
+  type CapacityProviderStrategy,
   Cluster,
   type ContainerDefinition,
   ContainerImage,
@@ -10,6 +14,7 @@ import {
   FargateService,
   FargateTaskDefinition,
   type ICluster,
+  LinuxParameters,
   LogDrivers,
   OperatingSystemFamily,
   PropagatedTagSource,
@@ -33,8 +38,8 @@ const DISK_CACHE_DIRECTORY = '/var/cache/mlcdn';
 /** Models are downloaded and checked here; the root file system is read-only. */
 const SCRATCH_DIRECTORY = '/tmp';
 
-/** Share of the tasks' CPU at which tasks are added, percent: leaves room for a neighbour region's traffic. */
-const TARGET_CPU_PERCENT = 55;
+/** The image's own user, node: said here too, so that no image runs as root. */
+const UNPRIVILEGED_USER = '1000:1000';
 
 export interface EdgeServiceProps {
   readonly vpc: IVpc;
@@ -84,6 +89,7 @@ export class EdgeService extends Construct implements IConnectable {
       vpc: props.vpc,
       clusterName: props.serviceName,
       containerInsightsV2: ContainerInsights.ENABLED,
+      enableFargateCapacityProviders: props.sizes.spotPercent > 0,
     });
     this.service = new FargateService(this, 'Service', {
       serviceName: props.serviceName,
@@ -94,19 +100,21 @@ export class EdgeService extends Construct implements IConnectable {
       minHealthyPercent: 100,
       maxHealthyPercent: 200,
       circuitBreaker: { rollback: true },
+      ...capacity(props.sizes.spotPercent),
       healthCheckGracePeriod: Duration.seconds(60),
       vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
       securityGroups: [securityGroup],
       propagateTags: PropagatedTagSource.SERVICE,
     });
     this.connections = this.service.connections;
-    this.service
-      .autoScaleTaskCount({ minCapacity: props.sizes.desiredCount, maxCapacity: props.sizes.maxCount })
-      .scaleOnCpuUtilization('Cpu', {
-        targetUtilizationPercent: TARGET_CPU_PERCENT,
-        scaleOutCooldown: Duration.seconds(30),
-        scaleInCooldown: Duration.minutes(5),
-      });
+  }
+
+  /** Takes a deployment back during which one of these fires, also one that every task survives. */
+  rollBackOn(alarms: readonly IAlarm[]): void {
+    this.service.enableDeploymentAlarms(
+      alarms.map((alarm) => alarm.alarmName),
+      { behavior: AlarmBehavior.ROLLBACK_ON_ALARM },
+    );
   }
 
   private addContainer(task: FargateTaskDefinition, props: EdgeServiceProps): void {
@@ -121,6 +129,8 @@ export class EdgeService extends Construct implements IConnectable {
       portMappings: [{ containerPort: EDGE_PORT }],
       logging: LogDrivers.awsLogs({ logGroup, streamPrefix: 'edge' }),
       readonlyRootFilesystem: true,
+      user: UNPRIVILEGED_USER,
+      linuxParameters: unprivileged(task),
       stopTimeout: EDGE_STOP_TIMEOUT,
       // A crashed process comes back in the same task, with its disk tier.
       enableRestartPolicy: true,
@@ -133,6 +143,27 @@ export class EdgeService extends Construct implements IConnectable {
       reason: "The variables name this region's resources and sizes; none is a secret.",
     });
   }
+}
+
+/**
+ * Spot tasks cost about a third and get two minutes' notice; the first task of a region is never one, so a region keeps an
+ * answer when Spot has nothing to give.
+ */
+function capacity(spotPercent: number): { capacityProviderStrategies?: CapacityProviderStrategy[] } {
+  if (spotPercent === 0) return {};
+  return {
+    capacityProviderStrategies: [
+      { capacityProvider: 'FARGATE', base: 1, weight: 100 - spotPercent },
+      { capacityProvider: 'FARGATE_SPOT', weight: spotPercent },
+    ],
+  };
+}
+
+/** No capability of the kernel, and a first process that reaps the workers' remains. */
+function unprivileged(scope: Construct): LinuxParameters {
+  const parameters = new LinuxParameters(scope, 'Unprivileged', { initProcessEnabled: true });
+  parameters.dropCapabilities(Capability.ALL);
+  return parameters;
 }
 
 /** The variables of the edge service's own configuration (`containers/edge/config.ts`). */

@@ -8,6 +8,7 @@ import { EdgeImage } from '../constructs/edge-image';
 import { EdgeLoadBalancer } from '../constructs/edge-load-balancer';
 import { EdgeNetwork } from '../constructs/edge-network';
 import { EdgeRecords, failoverHostname, originHostname } from '../constructs/edge-records';
+import { EdgeAlarms, scaleWithLoad } from '../constructs/edge-scaling';
 import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
 import { importModelBucket } from '../constructs/model-bucket';
 import { originKeyReference } from '../constructs/origin-keys';
@@ -65,10 +66,15 @@ export class EdgeStack extends Stack {
       vpc,
       zone,
       hostnames: [originHostname(config.domain.name), failoverHostname(config.domain.name)],
+      accessLogDays: config.accessLogDays,
+      protect: config.protect,
       originKeys: config.originKeys.map((key) => originKeyReference(naming, key)),
       cloudFrontPrefixListId: region.cloudFrontPrefixListId,
     });
-    entrance.routeTo(edge.service, EDGE_PORT);
+    const targetGroup = entrance.routeTo(edge.service, EDGE_PORT);
+    scaleWithLoad(edge.service, targetGroup, region.edge);
+    const alarms = new EdgeAlarms(this, 'Alarms', targetGroup);
+    if (config.rollBackOnAlarm) edge.rollBackOn(alarms.all);
     new EdgeRecords(this, 'Records', {
       zone,
       domain: config.domain.name,

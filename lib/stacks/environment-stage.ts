@@ -1,6 +1,8 @@
-import { type Environment, Stage, Tags } from 'aws-cdk-lib';
+import { type Environment, Stack, Stage, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { type EnvironmentConfig, namingScope } from '../config';
+import { acceptFindings } from '../constructs/accepted-findings';
+import { ENVIRONMENT_TAG } from '../constructs/cost-budget';
 import { buildEdgeImageContext } from '../constructs/edge-image';
 import { GLOBAL_REGION, stackNames } from '../core/resource-names';
 import { EdgeStack } from './edge-stack';
@@ -55,6 +57,8 @@ export class EnvironmentStage extends Stage {
     });
     for (const edge of edges) global.addStackDependency(edge, 'the distribution calls the edges by name');
 
-    Tags.of(this).add('mlcdn:environment', config.name);
+    for (const stack of this.node.children) if (Stack.isStack(stack)) stack.terminationProtection = config.protect;
+    acceptFindings(this);
+    Tags.of(this).add(ENVIRONMENT_TAG, config.name);
   }
 }

@@ -5,7 +5,10 @@ import { CloudFrontTarget } from 'aws-cdk-lib/aws-route53-targets';
 import type { Construct } from 'constructs';
 import { type EnvironmentConfig, namingScope } from '../config';
 import { nearestOtherRegion } from '../config/topology';
+import { DistributionLogs } from '../constructs/access-logs';
+import { CostBudget } from '../constructs/cost-budget';
 import { EdgeDistribution } from '../constructs/edge-distribution';
+import { EdgeFirewall } from '../constructs/edge-firewall';
 import { failoverHostname, originHostname } from '../constructs/edge-records';
 import { importModelBucket } from '../constructs/model-bucket';
 import { originKeyReference } from '../constructs/origin-keys';
@@ -37,12 +40,23 @@ export class GlobalStack extends Stack {
         domainName: domain,
         validation: CertificateValidation.fromDns(zone),
       }),
+      webAclArn: this.firewall(config),
       originKey: originKeyReference(naming, config.originKeys[0] ?? ''),
       originHostname: originHostname(domain),
       failoverHostname: neighbour && failoverHostname(domain),
       modelBuckets: neighbour ? [home, importModelBucket(this, 'ReplicaModels', naming, neighbour)] : [home],
       defaultModel: config.defaultModel,
     });
+
+    if (config.accessLogDays !== undefined) {
+      new DistributionLogs(this, 'AccessLogs', {
+        name: `mlcdn-${config.name}`,
+        distributionArn: edge.distribution.distributionArn,
+        days: config.accessLogDays,
+        retain: config.protect,
+      });
+    }
+    if (config.budget) new CostBudget(this, 'Cost', { environment: config.name, ...config.budget });
 
     const target = RecordTarget.fromAlias(new CloudFrontTarget(edge.distribution));
     new ARecord(this, 'Ipv4', { zone, recordName: domain, target });
@@ -51,5 +65,10 @@ export class GlobalStack extends Stack {
     new CfnOutput(this, GLOBAL_OUTPUTS.distributionId, { value: edge.distribution.distributionId });
     new CfnOutput(this, GLOBAL_OUTPUTS.distributionDomain, { value: edge.distribution.distributionDomainName });
     new CfnOutput(this, GLOBAL_OUTPUTS.keyValueStoreArn, { value: edge.keyValueStore.keyValueStoreArn });
+  }
+
+  private firewall({ name, firewall, logRetentionDays }: EnvironmentConfig): string | undefined {
+    if (!firewall) return undefined;
+    return new EdgeFirewall(this, 'Firewall', { name: `mlcdn-${name}`, ...firewall, logRetentionDays }).webAclArn;
   }
 }

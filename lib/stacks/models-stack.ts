@@ -17,7 +17,7 @@ export class ModelsStack extends Stack {
     new ModelBucket(this, 'Models', {
       naming: namingScope(config),
       noncurrentDays: config.models.noncurrentDays,
-      retain: config.models.retain,
+      retain: config.protect,
       replicateTo: region === config.homeRegion ? replicas : [],
       replicationTimeControl: config.models.replicationTimeControl,
     });

@@ -161,6 +161,17 @@ describe('refusals name the field, the value and what is allowed', () => {
       { availabilityZones: 2, natGateways: 3 },
       'config prod: natGateways: 3 must be at most availabilityZones (2)',
     ],
+    [
+      'origin keys beyond the one in use and the one before',
+      { originKeys: ['c', 'b', 'a'] },
+      'config prod: originKeys: must name at most two keys: the one in use and the one before',
+    ],
+    ['an origin key named twice', { originKeys: ['a', 'a'] }, 'config prod: originKeys: must not name a key twice'],
+    [
+      'a budget that nobody can be told of',
+      { budget: { monthlyUsd: 100, emails: ['ops'] } },
+      'config prod: budget.emails[0]: "ops" must be an e-mail address',
+    ],
     ['a misspelt field', { natGateway: 1 }, 'config prod: Unrecognized key: "natGateway"'],
   ];
 

@@ -1,0 +1,103 @@
+import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { loadConfig } from '../../../lib/config';
+import { SynthesizedEnvironment } from '../../support/synthesis';
+
+const prod = new SynthesizedEnvironment('prod');
+const REGIONS = loadConfig('prod').regions.map(({ region }) => region);
+
+function resources(template: Template, type: string): Record<string, unknown>[] {
+  return Object.values(template.findResources(type)).map(({ Properties }) => Properties as Record<string, unknown>);
+}
+
+describe.each(REGIONS)('the edge of prod in %s', (region) => {
+  const template = prod.template(`edge-${region}`);
+
+  test('runs its container without privileges', () => {
+    template.hasResourceProperties('AWS::ECS::TaskDefinition', {
+      RuntimePlatform: { CpuArchitecture: 'ARM64', OperatingSystemFamily: 'LINUX' },
+      ContainerDefinitions: [
+        Match.objectLike({
+          User: '1000:1000',
+          ReadonlyRootFilesystem: true,
+          LinuxParameters: Match.objectLike({ Capabilities: { Drop: ['ALL'] } }),
+        }),
+      ],
+    });
+  });
+
+  test('takes a deployment back when its own alarms fire', () => {
+    const alarms = Object.keys(template.findResources('AWS::CloudWatch::Alarm')).map((id) => ({ Ref: id }));
+    const [service] = resources(template, 'AWS::ECS::Service');
+    expect(service?.DeploymentConfiguration).toMatchObject({
+      Alarms: { Enable: true, Rollback: true, AlarmNames: expect.arrayContaining(alarms) },
+      DeploymentCircuitBreaker: { Enable: true, Rollback: true },
+    });
+    expect(alarms.length).toBeGreaterThan(0);
+  });
+
+  test('scales with CPU and with the requests of a task', () => {
+    const metrics = resources(template, 'AWS::ApplicationAutoScaling::ScalingPolicy').map(
+      ({ TargetTrackingScalingPolicyConfiguration: tracking }) =>
+        (tracking as { PredefinedMetricSpecification: { PredefinedMetricType: string } }).PredefinedMetricSpecification
+          .PredefinedMetricType,
+    );
+    expect(metrics.toSorted()).toEqual(['ALBRequestCountPerTarget', 'ECSServiceAverageCPUUtilization']);
+  });
+
+  test('lets in the addresses of CloudFront alone, by a group that has no other rule', () => {
+    const rules = resources(template, 'AWS::EC2::SecurityGroupIngress').concat(
+      resources(template, 'AWS::EC2::SecurityGroup').flatMap(
+        ({ SecurityGroupIngress: inline }) => (inline as Record<string, unknown>[]) ?? [],
+      ),
+    );
+    expect(rules.filter(({ CidrIp, CidrIpv6 }) => CidrIp ?? CidrIpv6)).toEqual([]);
+    expect(rules.filter(({ SourcePrefixListId }) => SourcePrefixListId)).toHaveLength(1);
+  });
+
+  test('spans three zones, each with its own way out', () => {
+    expect(resources(template, 'AWS::EC2::NatGateway')).toHaveLength(3);
+  });
+
+  test('is protected and tagged for the bill', () => {
+    expect(prod.stack(`edge-${region}`).terminationProtection).toBe(true);
+    template.hasResourceProperties('AWS::ECS::Service', {
+      Tags: Match.arrayWith([{ Key: 'mlcdn:environment', Value: 'prod' }]),
+    });
+  });
+});
+
+describe('the global part of prod', () => {
+  const template = prod.template('global');
+
+  test('has a firewall that lets inference bodies pass and slows down single addresses', () => {
+    const [webAcl] = resources(template, 'AWS::WAFv2::WebACL');
+    const rules = JSON.stringify(webAcl?.Rules);
+    expect(webAcl?.Scope).toBe('CLOUDFRONT');
+    expect(rules).toContain('{"ActionToUse":{"Count":{}},"Name":"SizeRestrictions_BODY"}');
+    expect(rules).toContain('"RateBasedStatement":{"AggregateKeyType":"IP","Limit":100000}');
+    template.hasResourceProperties('AWS::CloudFront::Distribution', {
+      DistributionConfig: Match.objectLike({
+        HttpVersion: 'http2and3',
+        WebACLId: { 'Fn::GetAtt': [Match.stringLikeRegexp('^EdgeFirewall|^Firewall'), 'Arn'] },
+        ViewerCertificate: Match.objectLike({ MinimumProtocolVersion: 'TLSv1.2_2021' }),
+      }),
+    });
+  });
+
+  test('delivers access logs and mails before the budget is spent', () => {
+    template.resourceCountIs('AWS::Logs::Delivery', 1);
+    template.hasResourceProperties('AWS::Budgets::Budget', {
+      Budget: Match.objectLike({ CostFilters: { TagKeyValue: ['user:mlcdn:environment$prod'] } }),
+    });
+  });
+});
+
+test('Spot runs every task but the first where an environment says so', () => {
+  const template = new SynthesizedEnvironment('dev').template('edge-us-east-1');
+  template.hasResourceProperties('AWS::ECS::Service', {
+    CapacityProviderStrategy: [
+      { CapacityProvider: 'FARGATE', Base: 1, Weight: 0 },
+      { CapacityProvider: 'FARGATE_SPOT', Weight: 100 },
+    ],
+  });
+});
