@@ -1,4 +1,4 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
+import { ArnFormat, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnLoggingConfiguration, CfnWebACL } from 'aws-cdk-lib/aws-wafv2';
 import { Construct } from 'constructs';
@@ -47,15 +47,23 @@ export class EdgeFirewall extends Construct {
 
   /** Only what was blocked or counted is kept: access logs have the rest. */
   private logBlocked({ name, logRetentionDays }: EdgeFirewallProps): void {
+    // WAF writes only to groups whose name begins so.
+    const logGroupName = `aws-waf-logs-${name}`;
     const logGroup = new LogGroup(this, 'Logs', {
-      // WAF writes only to groups whose name begins so.
-      logGroupName: `aws-waf-logs-${name}`,
+      logGroupName,
       retention: logRetentionDays,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    new CfnLoggingConfiguration(this, 'Logging', {
+    // The group's own attribute ends in `:*`, which WAF refuses.
+    const destination = Stack.of(this).formatArn({
+      service: 'logs',
+      resource: 'log-group',
+      resourceName: logGroupName,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    const logging = new CfnLoggingConfiguration(this, 'Logging', {
       resourceArn: this.webAclArn,
-      logDestinationConfigs: [logGroup.logGroupArn.replace(/:\*$/, '')],
+      logDestinationConfigs: [destination],
       redactedFields: [{ singleHeader: { Name: 'authorization' } }],
       loggingFilter: {
         DefaultBehavior: 'DROP',
@@ -68,6 +76,7 @@ export class EdgeFirewall extends Construct {
         ],
       },
     });
+    logging.node.addDependency(logGroup);
   }
 }
 

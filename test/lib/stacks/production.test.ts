@@ -84,6 +84,12 @@ describe('the global part of prod', () => {
     });
   });
 
+  test('logs what the firewall blocks, to a group named as WAF asks and without the wildcard it refuses', () => {
+    template.hasResourceProperties('AWS::WAFv2::LoggingConfiguration', {
+      LogDestinationConfigs: ['arn:aws:logs:us-east-1:777788889999:log-group:aws-waf-logs-mlcdn-prod'],
+    });
+  });
+
   test('delivers access logs and mails before the budget is spent', () => {
     template.resourceCountIs('AWS::Logs::Delivery', 1);
     template.hasResourceProperties('AWS::Budgets::Budget', {
