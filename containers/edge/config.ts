@@ -66,6 +66,8 @@ export const EdgeEnvironment = z.object({
       error: 'must be trace, debug, info, warn, error, fatal or silent',
     })
     .default('info'),
+  /** Environment under whose name metrics go to CloudWatch, by lines in the log; absent: none are written. */
+  CLOUDWATCH_ENVIRONMENT: text.optional(),
   CHANNEL_POLL_SECONDS: wholeNumber('a pause in seconds', 1, 3_600).prefault('5'),
   /** Worker processes that run models; by default as many as the CPUs that this process may use. */
   MODEL_WORKERS: wholeNumber('a number of worker processes', 1, 256).optional(),
@@ -107,6 +109,8 @@ export interface EdgeConfig {
   /** How the HTTP origin's responses are cached; the first that matches a path applies. */
   readonly routePolicies: readonly RoutePolicy[];
   readonly logLevel: string;
+  /** Value of the dimension `Environment` of metrics for CloudWatch; `undefined`: none are reported. */
+  readonly cloudWatchEnvironment: string | undefined;
   readonly channelPollMs: number;
   /** `undefined`: by the CPU quota. */
   readonly modelWorkers: number | undefined;
@@ -151,6 +155,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     originUrl: variables.ORIGIN_URL,
     routePolicies: variables.ROUTE_POLICIES,
     logLevel: variables.LOG_LEVEL,
+    cloudWatchEnvironment: variables.CLOUDWATCH_ENVIRONMENT,
     channelPollMs: variables.CHANNEL_POLL_SECONDS * 1000,
     modelWorkers: variables.MODEL_WORKERS,
     modelRunTimeoutMs: variables.MODEL_RUN_TIMEOUT_MS,

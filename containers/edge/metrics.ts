@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import type { CacheStats, StoredTier, Tier } from './cache/types';
+import { LatencyHistogram } from './latency-histogram';
 import { counter, gauge, histogram, type Sample } from './metric-types';
 
 /** Where an answer came from, as metrics label it; `none` for answers without a cache look-up. */
@@ -41,6 +42,8 @@ export interface Metrics {
   readonly registry: Registry;
   /** Counts one answered request. */
   observe(request: Observation): void;
+  /** Counts so far of each level's latencies, in the buckets of `LatencyHistogram`. */
+  latencies(): (readonly [CacheLevel, Float64Array])[];
 }
 
 /** Creates the metrics of one process; what others count is read from `sources` at each scrape. */
@@ -51,7 +54,11 @@ export function createMetrics(region: string, sources: MetricSources): Metrics {
   exportTraffic(registry, traffic);
   exportCacheStats(registry, () => sources.stats());
   exportHealth(registry, sources);
-  return { registry, observe: (request) => traffic.add(request) };
+  return {
+    registry,
+    observe: (request) => traffic.add(request),
+    latencies: () => [...traffic.levels].map(([level, { fine }]) => [level, fine.counts()] as const),
+  };
 }
 
 const STATUSES = 600;
@@ -61,7 +68,10 @@ const SLOTS = LATENCY_BUCKETS_SECONDS.length + 1;
 class Traffic {
   readonly byStatus = new Float64Array(STATUSES);
   readonly levels = new Map(
-    LEVELS.map((level) => [level, { latencies: new Float64Array(SLOTS), seconds: 0, bytes: 0 }]),
+    LEVELS.map((level) => [
+      level,
+      { latencies: new Float64Array(SLOTS), fine: new LatencyHistogram(), seconds: 0, bytes: 0 },
+    ]),
   );
 
   add({ status, level, seconds, bytes }: Observation): void {
@@ -71,6 +81,7 @@ class Traffic {
     let slot = 0;
     while (slot < LATENCY_BUCKETS_SECONDS.length && seconds > (LATENCY_BUCKETS_SECONDS[slot] ?? 0)) slot += 1;
     totals.latencies[slot] = (totals.latencies[slot] ?? 0) + 1;
+    totals.fine.add(seconds);
     totals.seconds += seconds;
     totals.bytes += bytes;
   }

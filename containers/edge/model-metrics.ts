@@ -127,6 +127,11 @@ export function exportModelMetrics(registry: Registry, repository: ModelReposito
   gauge(registry, 'cdn_model_live', 'Whether a version in memory is the one that serves: 1 or 0.', () =>
     samples((model) => (repository.live(model.name) === model ? 1 : 0)),
   );
+  gauge(registry, 'cdn_model_refused', 'Versions that a gate refused and that never serve: 1.', () =>
+    Object.entries(repository.report()).flatMap(([model, versions]) =>
+      versions.filter(({ state }) => state === 'refused').map(({ version }): Sample => [{ model, version }, 1]),
+    ),
+  );
 }
 
 function byField(

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import pino from 'pino';
 import { type OpenEdgeCache, openEdgeCache } from './cache';
 import type { BodyStore } from './cache/body-store';
 import { openRetriedBodyStore } from './cache/retried-body-store';
 import type { CacheStats, StoreUsage } from './cache/types';
+import { startCloudWatchReports } from './cloudwatch-reports';
 import type { EdgeConfig } from './config';
 import { createApp } from './http/app';
 import { HttpCache } from './http-cache/http-cache';
@@ -100,6 +102,21 @@ export async function createEdgeService(
     },
     log,
   );
+  // As pino writes its own lines: whole, at once, and not failing when nobody reads them.
+  const standardOutput = pino.destination({ dest: 1, sync: true });
+  const reports =
+    config.cloudWatchEnvironment === undefined
+      ? undefined
+      : startCloudWatchReports(
+          {
+            environment: config.cloudWatchEnvironment,
+            region: config.region,
+            registry: metrics.registry,
+            latencies: metrics.latencies,
+            write: (line) => void standardOutput.write(line),
+          },
+          log,
+        );
   const closeOpen = open.close.bind(open);
   await supply.start();
   return {
@@ -111,6 +128,7 @@ export async function createEdgeService(
     async close() {
       clearInterval(loadSampling);
       await app.close();
+      await reports?.stop();
       await supply.stop();
       await host.close();
       await httpCache?.close();

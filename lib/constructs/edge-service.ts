@@ -59,6 +59,8 @@ export interface EdgeServiceProps {
   readonly routePolicies: readonly RoutePolicy[];
   readonly channelPollSeconds: number;
   readonly logLevel: string;
+  /** Name under which the tasks' metrics stand in CloudWatch. */
+  readonly environment: string;
   readonly logRetentionDays: RetentionDays;
 }
 
@@ -180,6 +182,7 @@ function containerEnvironment(props: EdgeServiceProps): Record<string, string> {
     DEFAULT_MODEL: props.defaultModel,
     CHANNEL_POLL_SECONDS: String(props.channelPollSeconds),
     LOG_LEVEL: props.logLevel,
+    CLOUDWATCH_ENVIRONMENT: props.environment,
     ...(props.originUrl === undefined ? {} : { ORIGIN_URL: props.originUrl }),
     ...(props.routePolicies.length === 0 ? {} : { ROUTE_POLICIES: JSON.stringify(props.routePolicies) }),
   };

@@ -57,6 +57,7 @@ export class EdgeStack extends Stack {
       routePolicies: config.routePolicies,
       channelPollSeconds: config.channelPollSeconds,
       logLevel: config.logLevel,
+      environment: config.name,
       logRetentionDays,
     });
     cache.allowFrom(edge, 'Edge tasks');

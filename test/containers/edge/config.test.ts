@@ -13,6 +13,7 @@ describe('readConfig', () => {
       channelPollMs: 5000,
       modelWorkers: undefined,
       modelRunTimeoutMs: 30_000,
+      cloudWatchEnvironment: undefined,
     });
   });
 
@@ -33,6 +34,7 @@ describe('readConfig', () => {
       ORIGIN_URL: 'https://origin.example',
       ROUTE_POLICIES: '[{"path":"/api/*","defaultTtlSeconds":60,"tags":["API"]},{"path":"*","cache":false}]',
       LOG_LEVEL: 'warn',
+      CLOUDWATCH_ENVIRONMENT: 'prod',
       CHANNEL_POLL_SECONDS: '7',
       SERVER_NAME: 'triton',
       MODEL_WORKERS: '3',
@@ -58,6 +60,7 @@ describe('readConfig', () => {
         { path: '*', cache: false },
       ],
       logLevel: 'warn',
+      cloudWatchEnvironment: 'prod',
       channelPollMs: 7000,
       serverName: 'triton',
       modelWorkers: 3,

@@ -102,6 +102,33 @@ describe('the bundle that the image runs', () => {
     expect(await ended).toEqual([0, null]);
   });
 
+  it('writes its metrics for CloudWatch between the lines of its log, for the last time when it ends', async () => {
+    const edge = startBundle({
+      MODELS_DIR: join(folder.path, 'models'),
+      PORT: '0',
+      REGION: 'eu-west-1',
+      CLOUDWATCH_ENVIRONMENT: 'test',
+    });
+    let log = '';
+    const url = await new Promise<string>((found) => {
+      edge.process.stdout?.on('data', (chunk: Buffer) => {
+        log += chunk.toString();
+        const address = /Server listening at (http:\/\/[\d.:]+)/.exec(log)?.[1];
+        if (address !== undefined) found(address);
+      });
+    });
+    await fetch(`${url}/predict`, { method: 'POST', body: '{"features":[1,2,3]}' });
+    const closed = once(edge.process, 'close');
+    edge.process.kill('SIGTERM');
+    await closed;
+    const lines = log.trim().split('\n');
+    const documents = lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => '_aws' in line);
+    const ofRegion = documents.filter((document) => 'ModelsRefused' in document);
+    expect(ofRegion[0]).toMatchObject({ Environment: 'test', Region: 'eu-west-1', ModelsRefused: 0 });
+    expect(ofRegion.reduce((sum, { Requests }) => sum + Number(Requests), 0)).toBe(1);
+    expect(documents).toContainEqual(expect.objectContaining({ Model: 'tiny', Version: '1', LiveTasks: 1 }));
+  });
+
   describe('with a model that runs in worker processes', () => {
     /** A service with its workers, one of which has begun to run a matrix of this size. */
     async function startBusy(size: number): Promise<{

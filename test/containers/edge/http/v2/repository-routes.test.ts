@@ -34,6 +34,9 @@ describe('a folder', () => {
     await start();
     const refused = expect.stringMatching(/^model\.onnx should have SHA-256 .*/);
     expect(await index()).toEqual([ready('9'), ready('10'), idle('11', refused)]);
+    const metrics = await (await fetch(`${edge.url}/metrics`)).text();
+    const told = metrics.split('\n').filter((line) => line.startsWith('cdn_model_refused{'));
+    expect(told).toEqual(['cdn_model_refused{model="tiny",version="11",region="eu-west-1"} 1']);
     expect(await index({ ready: true })).toEqual([ready('9'), ready('10')]);
     expect(await predict()).toMatchObject({ prediction: 60, version: '10' });
     expect(await edge.post('/v2/repository/index', { ready: 'yes' })).toMatchObject({
