@@ -1,6 +1,6 @@
 /**
- * What an answer costs without a cache: node:http that parses the JSON of a POST and sends one given body with given
- * header fields. `node bare-server.cjs PORT JSON` with `BareAnswer`.
+ * What an answer costs without a cache: node:http that parses the JSON of a POST (takes a binary one as it is) and sends one given
+ * body with given header fields. `node bare-server.cjs PORT JSON` with `BareAnswer`.
  */
 import { createServer } from 'node:http';
 
@@ -9,10 +9,12 @@ export interface BareAnswer {
   /** Names and values in turn. */
   readonly headers: readonly string[];
   readonly body: string;
+  /** Bytes of the body, where it is not `body`. */
+  readonly bytes?: number;
 }
 
 const answer: BareAnswer = JSON.parse(process.argv[3] ?? '{}');
-const body = Buffer.from(answer.body);
+const body = answer.bytes === undefined ? Buffer.from(answer.body) : Buffer.alloc(answer.bytes);
 const headers = [...answer.headers];
 
 const server = createServer((request, response) => {
@@ -23,7 +25,8 @@ const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
-    JSON.parse(Buffer.concat(chunks).toString());
+    const posted = Buffer.concat(chunks);
+    if (request.headers['content-type'] === 'application/json') JSON.parse(posted.toString());
     response.writeHead(200, headers).end(body);
   });
 });

@@ -5,6 +5,7 @@
  */
 import { build } from 'hdr-histogram-js';
 import { type Answer, HttpConnection } from './http-connection';
+import { type InferKind, InferTemplate } from './infer-requests';
 import { seededRandom } from './keys';
 import { cpuSeconds } from './processes';
 import { type RequestKind, requestBytes } from './requests';
@@ -12,7 +13,10 @@ import { type RequestKind, requestBytes } from './requests';
 /** What a load generator is to do. */
 export interface Load {
   readonly port: number;
-  readonly kind: RequestKind;
+  /** What is asked for; inference where `infer` says how. */
+  readonly kind?: RequestKind;
+  /** Every request is another one, from `firstKey` on, whatever `keys` says. */
+  readonly infer?: InferKind;
   /** Distinct requests, drawn uniformly; 0: every request is another one, from `firstKey` on. */
   readonly keys: number;
   readonly firstKey: number;
@@ -35,7 +39,7 @@ export interface LoadResult {
   readonly serverCpuUs: number;
   /** Share of its core that this generator used; near 1 in a closed loop, it is the generator that is measured. */
   readonly generatorCpu: number;
-  /** Milliseconds; `NaN` in a closed loop. */
+  /** Milliseconds: from when a request was due; in a closed loop from when it was sent. */
   readonly latency: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
   /**
    * 99th percentile of how late this generator itself sent a request that had a connection waiting for it, ms; `NaN` in
@@ -104,7 +108,9 @@ function connectAll(load: Load): Promise<HttpConnection[]> {
 }
 
 /** The requests in order, made beforehand where they repeat. */
-function requestsOf({ kind, keys, firstKey }: Load): () => Buffer {
+function requestsOf({ kind, infer, keys, firstKey, connections }: Load): () => Buffer {
+  if (infer !== undefined) return inferencesOf(new InferTemplate(infer), firstKey, connections);
+  if (kind === undefined) throw new Error('kind: must say what is asked for');
   if (keys === 0) {
     let n = firstKey;
     return () => requestBytes(kind, n++);
@@ -116,6 +122,17 @@ function requestsOf({ kind, keys, firstKey }: Load): () => Buffer {
   return () => {
     const n = at < keys ? at++ : Math.floor(random() * keys);
     return distinct[n] ?? Buffer.alloc(0);
+  };
+}
+
+/** Far more copies than connections: one is written to again when the request it was has long been sent. */
+function inferencesOf(template: InferTemplate, firstKey: number, connections: number): () => Buffer {
+  const copies = Array.from({ length: 4 * connections }, () => template.copy());
+  let n = firstKey;
+  return () => {
+    const copy = copies[n % copies.length] as Buffer;
+    template.patch(copy, n++);
+    return copy;
   };
 }
 
@@ -137,9 +154,14 @@ function closedLoop(connections: readonly HttpConnection[], next: () => Buffer, 
     connections.map(
       (connection) =>
         new Promise<void>((resolve) => {
-          const ask = () => connection.send(next(), taken);
+          let sent = 0;
+          const ask = () => {
+            sent = performance.now();
+            connection.send(next(), taken);
+          };
           const taken = (answer: Answer) => {
             tally.count(answer);
+            tally.late(performance.now() - sent);
             if (goesOn()) ask();
             else resolve();
           };

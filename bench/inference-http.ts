@@ -1,0 +1,279 @@
+/**
+ * Inference over HTTP where no cache has the answer: the edge service with and without micro-batching against bare
+ * node:http that reads the same bodies and sends answers of the same size, and against bare `session.run`; each alone on
+ * one core, taking turns, load on the other.
+ *
+ *   npm run bench:inference-http -- --models ../shared/models --seconds 2 --rounds 3 --only digits_mlp
+ *
+ * Linux with taskset. The folder needs digits_mlp, mnist_cnn or magika, each with a version 1.
+ */
+
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { request } from 'undici';
+import type { BareAnswer } from './support/bare-server';
+import type { BareRuns } from './support/bare-session';
+import { bundle } from './support/bundle';
+import { type Contender, OTHER_CORE, SERVER_CORE } from './support/contenders';
+import { type InferForm, type InferKind, InferTemplate } from './support/infer-requests';
+import type { Load, LoadResult } from './support/load';
+import { positive, runBenchmark } from './support/options';
+import { freePort, outputOf, startProcess, untilListening } from './support/processes';
+import { median, printTable, short } from './support/report';
+
+interface BenchModel extends Pick<InferKind, 'model' | 'datatype' | 'input' | 'shape'> {
+  readonly batches: readonly number[];
+}
+
+const BATCHES = [1, 8, 32, 128];
+const CONCURRENCIES = [1, 64];
+
+interface Options {
+  readonly models: string;
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly only: string;
+}
+
+interface Scenario {
+  readonly kind: InferKind;
+  readonly connections: number;
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  for (const name of ['digits_mlp', 'mnist_cnn', 'magika']) {
+    if (!name.includes(options.only)) continue;
+    if (!existsSync(join(options.models, name, '1', 'model.onnx'))) {
+      console.log(`${name}: not in ${options.models}, left out`);
+      continue;
+    }
+    await measureModel(name, options);
+  }
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      models: { type: 'string', default: '../shared/models' },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      only: { type: 'string', default: '' },
+    },
+  });
+  return {
+    models: resolve(values.models),
+    seconds: positive('--seconds', values.seconds, 2),
+    rounds: Math.ceil(positive('--rounds', values.rounds, 3)),
+    only: values.only,
+  };
+}
+
+async function measureModel(name: string, options: Options): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'mlcdn-bench-inference-'));
+  const contenders: Contender[] = [];
+  try {
+    for (const [title, config] of [
+      ['mlcdn, no batching', 'max_batch_size: 1\n'],
+      ['mlcdn', ''],
+    ] as const) {
+      const models = join(folder, title.replace(/\W/g, ''));
+      await cp(join(options.models, name, '1'), join(models, name, '1'), { recursive: true });
+      if (config !== '') await writeFile(join(models, name, 'config.pbtxt'), config);
+      contenders.push(await startService(title, models));
+    }
+    const [, service] = contenders as [Contender, Contender];
+    const model = await describe(name, service);
+    const placement = await placementOf(name, service);
+    const rows: string[][] = [];
+    for (const rowsAtOnce of model.batches) {
+      const forms: InferForm[] = [rowsAtOnce === 1 ? 'predict' : 'batch_predict', 'infer json', 'infer binary'];
+      for (const form of forms) {
+        for (const connections of CONCURRENCIES) {
+          const kind: InferKind = { ...model, form, rows: rowsAtOnce };
+          rows.push(
+            ...(await measure(
+              { kind, connections },
+              join(options.models, name, '1', 'model.onnx'),
+              contenders,
+              options,
+            )),
+          );
+        }
+      }
+    }
+    console.log(`${name}, ${placement}, all misses, closed loop`);
+    printTable(
+      [
+        'rows, form, at once',
+        'server',
+        'requests/s',
+        'predictions/s',
+        'of bare node:http',
+        'of bare session.run',
+        'CPU us/request',
+        'p50 ms',
+        'p99 ms',
+        'failed',
+      ],
+      rows,
+    );
+  } finally {
+    for (const contender of contenders) await contender.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function startService(name: string, models: string): Promise<Contender> {
+  const port = await freePort();
+  await bundle('containers/edge/worker.ts', 'worker');
+  const started = startProcess(
+    process.execPath,
+    ['--max-semi-space-size=64', await bundle('containers/edge/main.ts', 'edge')],
+    {
+      core: SERVER_CORE,
+      env: {
+        PORT: `${port}`,
+        REGION: 'us-east-1',
+        LOG_LEVEL: 'warn',
+        NODE_ENV: 'production',
+        MODELS_DIR: models,
+        MEMORY_CACHE_MAX_BYTES: String(16 * 1024 * 1024),
+      },
+    },
+  );
+  await untilListening(port, started);
+  return { name, pid: started.pid, port, stop: () => started.stop() };
+}
+
+interface Metadata {
+  readonly inputs: readonly { readonly name: string; readonly datatype: 'FP32' | 'INT32'; readonly shape: number[] }[];
+}
+
+async function describe(model: string, { port }: Contender): Promise<BenchModel> {
+  const { body } = await request(`http://127.0.0.1:${port}/v2/models/${model}`);
+  const { inputs } = (await body.json()) as Metadata;
+  const [input] = inputs;
+  if (input === undefined) throw new Error(`${model} has no input`);
+  const shape = input.shape.map((axis) => (axis === -1 ? 1 : axis));
+  return { model, input: input.name, datatype: input.datatype, shape, batches: input.shape[0] === -1 ? BATCHES : [1] };
+}
+
+/** Where the service runs the model, as its configuration says. */
+async function placementOf(model: string, { port }: Contender): Promise<string> {
+  const { body } = await request(`http://127.0.0.1:${port}/v2/models/${model}/config`);
+  const { instance_group: groups, dynamic_batching: batching } = (await body.json()) as Record<string, unknown>;
+  return `${JSON.stringify(groups)}, ${batching === undefined ? 'one row a run' : 'rows run together'}`;
+}
+
+async function measure(
+  scenario: Scenario,
+  path: string,
+  services: readonly Contender[],
+  { seconds, rounds }: Options,
+): Promise<string[][]> {
+  const { kind, connections } = scenario;
+  const bare = await startBare(kind, services[1] as Contender);
+  const contenders = [bare, ...services];
+  const results = new Map<Contender, LoadResult[]>(contenders.map((contender) => [contender, []]));
+  const ceilings: number[] = [];
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      ceilings.push(await bareRuns({ ...kind, path, seconds }));
+      for (const contender of contenders) results.get(contender)?.push(await runLoad(scenario, contender, seconds));
+    }
+  } finally {
+    await bare.stop();
+  }
+  const ceiling = median(ceilings);
+  const of = (contender: Contender, pick: (result: LoadResult) => number) =>
+    median((results.get(contender) ?? []).map(pick));
+  const bareRate = of(bare, (result) => result.perSecond);
+  return contenders.map((contender) => {
+    const rate = of(contender, (result) => result.perSecond);
+    return [
+      `${kind.rows}, ${kind.form}, ${connections}`,
+      contender.name,
+      short(rate),
+      short(rate * kind.rows),
+      short(rate / bareRate),
+      short((rate * kind.rows) / ceiling),
+      short(of(contender, (result) => result.serverCpuUs)),
+      short(of(contender, (result) => result.latency.p50)),
+      short(of(contender, (result) => result.latency.p99)),
+      String(of(contender, (result) => result.failed)),
+    ];
+  });
+}
+
+/** node:http with answers as long as the service's. */
+async function startBare(kind: InferKind, service: Contender): Promise<Contender> {
+  const template = new InferTemplate(kind);
+  const copy = template.copy();
+  template.patch(copy, 0);
+  const { headers, bytes } = await exchange(service.port, copy);
+  const port = await freePort();
+  const answer: BareAnswer = { headers, body: '', bytes };
+  const started = startProcess(
+    process.execPath,
+    [
+      '--max-semi-space-size=64',
+      await bundle('bench/support/bare-server.ts', 'bare-server'),
+      `${port}`,
+      JSON.stringify(answer),
+    ],
+    { core: SERVER_CORE },
+  );
+  await untilListening(port, started);
+  return { name: 'bare node:http', pid: started.pid, port, stop: () => started.stop() };
+}
+
+/** One request of the load, asked by a client that reads its whole answer. */
+async function exchange(port: number, bytes: Buffer): Promise<{ headers: string[]; bytes: number }> {
+  const headEnd = bytes.indexOf('\r\n\r\n');
+  const [line = '', ...fields] = bytes.toString('latin1', 0, headEnd).split('\r\n');
+  const sent = Object.fromEntries(fields.map((field) => field.split(': ')).filter(([name]) => name !== 'host'));
+  const path = line.split(' ')[1] ?? '/';
+  const body = bytes.subarray(headEnd + 4);
+  const answer = await request(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers: sent, body });
+  const received = Buffer.from(await answer.body.arrayBuffer());
+  if (answer.statusCode !== 200) throw new Error(`${path}: ${answer.statusCode} ${received.toString()}`);
+  const own = new Set(['date', 'connection', 'keep-alive', 'transfer-encoding']);
+  const kept = Object.entries(answer.headers).filter(([name]) => !own.has(name));
+  return { headers: kept.flatMap(([name, value]) => [name, String(value)]), bytes: received.length };
+}
+
+async function bareRuns(runs: BareRuns): Promise<number> {
+  const program = await bundle('bench/support/bare-session.ts', 'bare-session');
+  const { rowsPerSecond } = JSON.parse(
+    await outputOf(process.execPath, [program, JSON.stringify(runs)], { core: SERVER_CORE }),
+  );
+  return rowsPerSecond;
+}
+
+let nextFirstKey = 0;
+
+async function runLoad(
+  { kind, connections }: Scenario,
+  { pid, port }: Contender,
+  seconds: number,
+): Promise<LoadResult> {
+  nextFirstKey += 2_000_000;
+  const load: Load = {
+    port,
+    infer: kind,
+    keys: 0,
+    firstKey: nextFirstKey,
+    connections,
+    seconds,
+    warmUpSeconds: 0.5,
+    serverPid: pid,
+  };
+  const generator = await bundle('bench/support/load.ts', 'load');
+  return JSON.parse(await outputOf(process.execPath, [generator, JSON.stringify(load)], { core: OTHER_CORE }));
+}
+
+runBenchmark(main);
