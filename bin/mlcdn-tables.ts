@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import type { DrainResult } from '../lib/control/drain';
 import type { InvalidateResult } from '../lib/control/invalidate';
 import type { RegionReceipt } from '../lib/control/region-tasks';
 import type { RolloutResult } from '../lib/control/rollout';
@@ -18,6 +19,18 @@ export function rolloutText(result: RolloutResult): string {
 function receiptText(receipts: readonly RegionReceipt[], region: string): string {
   const receipt = receipts.find((candidate) => candidate.region === region);
   return receipt ? `${receipt.tasks} task(s), ${receipt.propagationMs} ms` : 'was already';
+}
+
+/** Text of a drain, or of its end, for people. */
+export function drainText({ region, drained, dns, scores, effectiveWithinSeconds, others }: DrainResult): string {
+  const state = drained ? 'drained' : 'in service';
+  const changed = dns.changed || scores.changed;
+  const serving = others.length > 0 ? others.join(', ') : 'none';
+  return [
+    changed ? `${region} is ${state} now` : `${region} was ${state} already; nothing had to change`,
+    ...(dns.changed ? [`health check ${dns.healthCheckId}: DNS follows within ${effectiveWithinSeconds} s`] : []),
+    `other regions that serve: ${serving}`,
+  ].join('\n');
 }
 
 /** Text of an invalidation for people. */

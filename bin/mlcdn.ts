@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
+import { type DrainResult, drainRegion, undrainRegion } from '../lib/control/drain';
 import { ControlError, reasonOf, UsageError } from '../lib/control/errors';
 import { type InvalidateRequest, invalidate, planInvalidation } from '../lib/control/invalidate';
 import { type PublishRequest, planPublication, publishModel } from '../lib/control/publish';
@@ -10,7 +11,7 @@ import { readStatus } from '../lib/control/status';
 import { CachePolicy, GoldenSample } from '../lib/core/manifest';
 import { connect } from './mlcdn-connect';
 import { planEnvironment, planText } from './mlcdn-plan';
-import { invalidationText, rolloutText, statusText } from './mlcdn-tables';
+import { drainText, invalidationText, rolloutText, statusText } from './mlcdn-tables';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
@@ -34,6 +35,10 @@ interface PublishOptions extends CommonOptions {
 interface RollbackOptions extends CommonOptions {
   readonly to?: string;
   readonly timeout?: number;
+}
+
+interface DrainOptions extends CommonOptions {
+  readonly force?: boolean;
 }
 
 interface InvalidateOptions extends CommonOptions {
@@ -100,6 +105,16 @@ async function runInvalidate(options: InvalidateOptions): Promise<void> {
 function planDeploy(options: CommonOptions & { readonly regions?: string }): void {
   const request = { environment: options.env, regions: options.regions };
   print(options, planEnvironment(request), planText(request));
+}
+
+async function drain(region: string, options: DrainOptions): Promise<void> {
+  const plane = await connect(options.env);
+  const result = await drainRegion({ region, force: options.force ?? false }, plane, progress);
+  print<DrainResult>(options, result, drainText);
+}
+
+async function undrain(region: string, options: CommonOptions): Promise<void> {
+  print<DrainResult>(options, await undrainRegion({ region }, await connect(options.env), progress), drainText);
 }
 
 async function readInput(file: string): Promise<Buffer> {
@@ -179,6 +194,17 @@ function createProgram(): Command {
   withCommonOptions(program.command('status'))
     .description('show models, edge tasks and regional caches of every region')
     .action(status);
+
+  withCommonOptions(program.command('drain'))
+    .description('take a region out of service: new requests go to the others until it is put back')
+    .argument('<region>', 'AWS region')
+    .option('--force', 'drain it even when no other region serves')
+    .action(drain);
+
+  withCommonOptions(program.command('undrain'))
+    .description('put a drained region back into service')
+    .argument('<region>', 'AWS region')
+    .action(undrain);
 
   withCommonOptions(program.command('invalidate'))
     .description('forget cached answers at every tier of every region; tags, models and paths at CloudFront too')

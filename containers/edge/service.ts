@@ -7,6 +7,7 @@ import { openRetriedBodyStore } from './cache/retried-body-store';
 import type { CacheStats, StoreUsage } from './cache/types';
 import { startCloudWatchReports } from './cloudwatch-reports';
 import type { EdgeConfig } from './config';
+import { HitRateMeter } from './hit-rate-meter';
 import { createApp } from './http/app';
 import { HttpCache } from './http-cache/http-cache';
 import { OriginClient } from './http-cache/origin-client';
@@ -45,6 +46,15 @@ export async function createEdgeService(
 ): Promise<EdgeService> {
   // The cache reports on the models and the models tell the cache's log of changes: one of the two has to come first.
   let open: OpenEdgeCache | undefined;
+  const scheduler = new Scheduler();
+  const hitRate = new HitRateMeter();
+  let draining = false;
+  const unavailableReason = () => (draining ? 'the service is stopping' : supply.pendingReason());
+  const traffic = () => ({
+    serving: unavailableReason() === undefined,
+    load: scheduler.load,
+    hitRate: hitRate.rate,
+  });
   const supply = createModelSupply(config, host, log, () => open?.controlLog.reportSoon());
   open = await openEdgeCache({
     memoryMaxBytes: config.memoryCacheMaxBytes,
@@ -54,7 +64,7 @@ export async function createEdgeService(
     redisAccess: config.redisAccess,
     taskId: config.taskId,
     region: config.region,
-    report: () => ({ channels: supply.revisions(), models: supply.repository.report() }),
+    report: () => ({ channels: supply.revisions(), models: supply.repository.report(), traffic: traffic() }),
     onControlMessage: (message) => supply.handler.handle(message),
     log,
   });
@@ -71,8 +81,10 @@ export async function createEdgeService(
         });
   if (config.redisUrl === undefined) log.info('REDIS_URL is not set: no L1, and invalidations do not reach this task');
 
-  const scheduler = new Scheduler();
-  const loadSampling = setInterval(() => scheduler.sampleLoad(), LOAD_SAMPLE_MS).unref();
+  const loadSampling = setInterval(() => {
+    scheduler.sampleLoad();
+    hitRate.sample(cache.stats());
+  }, LOAD_SAMPLE_MS).unref();
   const metrics = createMetrics(config.region, {
     stats: () => withBodies(cache.stats(), bodies?.usage()),
     tierHealth: () => {
@@ -85,7 +97,6 @@ export async function createEdgeService(
   });
   exportModelMetrics(metrics.registry, supply.repository);
   exportWorkerMetrics(metrics.registry, () => host.counts());
-  let draining = false;
   const app = createApp(
     {
       region: config.region,
@@ -98,7 +109,7 @@ export async function createEdgeService(
       predictor: new Predictor(cache, scheduler),
       load: () => scheduler.load,
       metrics,
-      unavailableReason: () => (draining ? 'the service is stopping' : supply.pendingReason()),
+      unavailableReason,
     },
     log,
   );

@@ -16,6 +16,10 @@ declare module 'cloudfront' {
       originIds: { originId: string }[];
       failoverCriteria: { statusCodes: number[] };
     }): void;
+    /** Sends this request to one origin of the distribution. */
+    selectRequestOriginById(originId: string): void;
+    /** Where the function runs; `region` is that of the POP's regional edge cache. */
+    readonly edgeLocation?: { readonly name: string; readonly region: string };
   }
 
   const cf: CloudFrontHelpers;

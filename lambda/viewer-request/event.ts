@@ -18,6 +18,7 @@ export interface ViewerRequest {
 }
 
 export interface ViewerRequestEvent {
+  viewer: { ip: string };
   request: ViewerRequest;
 }
 

@@ -1,6 +1,7 @@
 import type { CloudFrontHelpers } from 'cloudfront';
 import { canonicalPredictionQuery, decodeFormValue, type QueryValues } from '../../lib/core/canonical-query';
 import type { EventField, ViewerRequest, ViewerRequestEvent, ViewerResponse } from './event';
+import { type RegionPlaces, regionsByScore } from './region-choice';
 
 /** What the infrastructure compiles into the function. */
 export interface Settings {
@@ -8,6 +9,12 @@ export interface Settings {
   defaultModel: string;
   /** Ids of the origins that a request may go to, in order of preference. */
   originIds: string[];
+  /** Regions that may be chosen by score, each with an origin of its own; empty where latency routing alone decides. */
+  scoredRegions: string[];
+  /** Id of a region's own origin, without the region. */
+  regionOriginIdPrefix: string;
+  /** Where regions are: those that may be chosen and those of CloudFront's regional edge caches. */
+  places: RegionPlaces;
   /** Statuses of one origin that send a GET or HEAD to the next. */
   failoverStatuses: number[];
   /** Header that tells the service which version the cache key names. */
@@ -96,12 +103,33 @@ export async function handle(
   const readOnly = request.method === 'GET' || request.method === 'HEAD';
   if (readOnly && request.uri === '/predict') await namePrediction(request, settings, cf);
 
-  // CloudFront refuses an origin group on a behaviour that allows POST, so the group is chosen here, request by request.
-  if (readOnly && settings.originIds.length > 1) {
+  // The runtime knows no `await` in the arguments of a call.
+  const originIds = await originIdsOf(event, settings, cf);
+  chooseOrigins(readOnly, originIds, settings, cf);
+  return request;
+}
+
+/** Origins of a request in order of preference: the best regions by score before those that latency routing names. */
+async function originIdsOf(event: ViewerRequestEvent, settings: Settings, cf: CloudFrontHelpers): Promise<string[]> {
+  if (settings.scoredRegions.length === 0) return settings.originIds;
+  const regions = await regionsByScore(event, cf, settings.places, settings.scoredRegions);
+  if (regions.length === 0) return settings.originIds;
+  return regions.map((region) => settings.regionOriginIdPrefix + region).concat(settings.originIds);
+}
+
+/**
+ * Names the origins to CloudFront, which refuses an origin group on a behaviour that allows POST: so the group is chosen
+ * here, request by request. A request that is not read-only has one origin; its client decides whether to send it again.
+ */
+function chooseOrigins(readOnly: boolean, originIds: string[], settings: Settings, cf: CloudFrontHelpers): void {
+  const first = originIds[0];
+  const second = originIds[1];
+  if (readOnly && first !== undefined && second !== undefined) {
     cf.createRequestOriginGroup({
-      originIds: settings.originIds.map((originId) => ({ originId })),
+      originIds: [{ originId: first }, { originId: second }],
       failoverCriteria: { statusCodes: settings.failoverStatuses },
     });
+  } else if (first !== undefined && first !== settings.originIds[0]) {
+    cf.selectRequestOriginById(first);
   }
-  return request;
 }

@@ -19,6 +19,7 @@ export const local: EnvironmentDocument = {
   },
   cache: { nodeType: 'cache.t4g.micro', replicas: 0 },
   availabilityZones: 2,
+  routing: 'score',
   natGateways: 1,
   originKeys: ['2026-11'],
   rollBackOnAlarm: false,

@@ -24,6 +24,7 @@ export const prod: EnvironmentDocument = {
   },
   cache: { nodeType: 'cache.r7g.large', replicas: 1 },
   availabilityZones: 3,
+  routing: 'score',
   natGateways: 3,
   originKeys: ['2026-11'],
   rollBackOnAlarm: true,

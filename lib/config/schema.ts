@@ -102,6 +102,11 @@ const RegionRow = z.strictObject({
   cloudFrontPrefixListId: PrefixListId.optional(),
   /** Availability zones of this region, where it has fewer or should use fewer than the environment says. */
   availabilityZones: Zones.optional(),
+  /**
+   * Managed prefix list `com.amazonaws.<region>.route53-healthchecks`. Where the load balancer is closed to all but
+   * CloudFront, Route 53 can only try it when this is given too. It weighs 25 rules, so it gets a security group of its own.
+   */
+  route53PrefixListId: PrefixListId.optional(),
 });
 
 /** What an environment's document may say. Sizes hold for every region; a region's row overrides them field by field. */
@@ -122,6 +127,13 @@ const Document = z.strictObject({
   regions: z.array(RegionRow).min(1, { error: 'must name at least one region' }),
   edge: EdgeSizes,
   cache: CacheSizes,
+  /**
+   * How a region is chosen: `latency` by Route 53 alone; `score` by the viewer-request function, from the distance, load
+   * and hit rate of the regions, with latency routing where the scores cannot tell.
+   */
+  routing: z
+    .enum(['latency', 'score'], { error: ({ input }) => `${quoted(input)} must be "latency" or "score"` })
+    .default('latency'),
   /** Availability zones that a region's edge is spread over. */
   availabilityZones: Zones,
   /** NAT gateways of a region: 1 is the cheapest, one a zone survives the loss of any zone. */

@@ -19,6 +19,7 @@ export const staging: EnvironmentDocument = {
   },
   cache: { nodeType: 'cache.t4g.small', replicas: 1 },
   availabilityZones: 2,
+  routing: 'score',
   natGateways: 1,
   originKeys: ['2026-11'],
   rollBackOnAlarm: true,

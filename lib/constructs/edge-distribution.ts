@@ -1,4 +1,4 @@
-import { Duration, Validations } from 'aws-cdk-lib';
+import { Duration, Lazy, Validations } from 'aws-cdk-lib';
 import type { ICertificate } from 'aws-cdk-lib/aws-certificatemanager';
 import {
   AllowedMethods,
@@ -22,10 +22,11 @@ import { HttpOrigin, OriginGroup, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfr
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { ORIGIN_KEY_HEADER } from '../core/origin-keys';
+import type { RegionCode } from '../core/regions';
 import { CACHE_TAG_HEADER } from '../core/tags';
 import { CachePolicies } from './cache-policies';
 import { EDGE_READ_TIMEOUT } from './edge-timeouts';
-import { FAILOVER_STATUSES, ViewerRequestFunction } from './viewer-request-function';
+import { FAILOVER_STATUSES, regionOriginId, ViewerRequestFunction } from './viewer-request-function';
 
 /** Origin ids that the viewer-request function names. */
 const EDGE_ORIGIN = 'edge';
@@ -47,6 +48,8 @@ export interface EdgeDistributionProps {
   readonly failoverHostname?: string | undefined;
   /** Web ACL in front; absent: none. */
   readonly webAclArn?: string | undefined;
+  /** Names that lead to one region each, by region: what may be chosen by score. Empty: latency routing alone decides. */
+  readonly regionHostnames: ReadonlyMap<RegionCode, string>;
   /** The home region's model bucket, then, where there is one, the nearest replica. */
   readonly modelBuckets: readonly [IBucket, IBucket?];
   readonly defaultModel: string;
@@ -69,6 +72,7 @@ export class EdgeDistribution extends Construct {
       keyValueStore: this.keyValueStore,
       defaultModel: props.defaultModel,
       originIds,
+      scoredRegions: [...props.regionHostnames.keys()],
     });
     const policies = new CachePolicies(this, 'CachePolicies', props.namePrefix);
     const edge = edgeOrigin(EDGE_ORIGIN, props.originHostname, props.originKey);
@@ -114,6 +118,7 @@ export class EdgeDistribution extends Construct {
       },
     });
     this.enableCacheTags();
+    this.addRegionOrigins(props);
     this.acknowledgeFindings(props.webAclArn !== undefined);
   }
 
@@ -138,9 +143,29 @@ export class EdgeDistribution extends Construct {
 
   /** Lets `CreateInvalidation` name tags. CDK has no property for it yet. */
   private enableCacheTags(): void {
+    this.resource.addPropertyOverride('DistributionConfig.CacheTagConfig', { HeaderName: CACHE_TAG_HEADER });
+  }
+
+  /** Adds origins that no behaviour names, for the viewer-request function to choose; CDK adds only those of behaviours. */
+  private addRegionOrigins({ regionHostnames, originKey }: EdgeDistributionProps): void {
+    const regional = [...regionHostnames].map(([region, hostname]) => {
+      const originId = regionOriginId(region);
+      return edgeOrigin(originId, hostname, originKey).bind(this, { originId }).originProperty;
+    });
+    const config = this.resource.distributionConfig;
+    if (regional.length === 0) return;
+    if (!('origins' in config)) throw new Error('the distribution has no list of origins to add to');
+    const { origins } = config;
+    this.resource.distributionConfig = {
+      ...config,
+      origins: Lazy.uncachedAny({ produce: (context) => [...context.resolve(origins), ...regional] }),
+    };
+  }
+
+  private get resource(): CfnDistribution {
     const resource = this.distribution.node.defaultChild;
     if (!(resource instanceof CfnDistribution)) throw new Error('the distribution has no CfnDistribution');
-    resource.addPropertyOverride('DistributionConfig.CacheTagConfig', { HeaderName: CACHE_TAG_HEADER });
+    return resource;
   }
 
   private acknowledgeFindings(hasFirewall: boolean): void {

@@ -34,6 +34,8 @@ export interface EdgeLoadBalancerProps {
   readonly protect: boolean;
   /** Admits CloudFront's addresses only; without it the keys alone keep others out. */
   readonly cloudFrontPrefixListId?: string | undefined;
+  /** Admits Route 53's health checkers too. */
+  readonly route53PrefixListId?: string | undefined;
 }
 
 /**
@@ -42,6 +44,8 @@ export interface EdgeLoadBalancerProps {
  */
 export class EdgeLoadBalancer extends Construct {
   readonly loadBalancer: ApplicationLoadBalancer;
+  /** Whether Route 53's health checkers get through. */
+  readonly admitsHealthCheckers: boolean;
   private readonly listener: ApplicationListener;
   private readonly originKeys: readonly string[];
 
@@ -91,6 +95,9 @@ export class EdgeLoadBalancer extends Construct {
       }),
     });
 
+    this.admitsHealthCheckers = cloudFrontPrefixListId === undefined || props.route53PrefixListId !== undefined;
+    if (cloudFrontPrefixListId && props.route53PrefixListId) this.admitCheckers(props.vpc, props.route53PrefixListId);
+
     if (props.accessLogDays === undefined) {
       const reason = 'This environment pays for no access logs; the service counts every request.';
       const findings = ['AwsSolutions-ELB2', 'NIST.800.53.R5-ELBLoggingEnabled'];
@@ -109,9 +116,20 @@ export class EdgeLoadBalancer extends Construct {
     }
   }
 
+  /** Both prefix lists together would exceed the rules of one security group. */
+  private admitCheckers(vpc: IVpc, prefixListId: string): void {
+    const checkers = new SecurityGroup(this, 'HealthCheckers', {
+      vpc,
+      description: 'Edge load balancer: Route 53 health checkers in',
+      allowAllOutbound: false,
+    });
+    checkers.addIngressRule(Peer.prefixList(prefixListId), Port.tcp(HTTPS_PORT), 'Route 53 health checkers');
+    this.loadBalancer.addSecurityGroup(checkers);
+  }
+
   /** Sends requests to the service's tasks while their `/health` answers 200. */
   routeTo(service: FargateService, port: number): ApplicationTargetGroup {
-    return this.listener.addTargets('Edge', {
+    const group = this.listener.addTargets('Edge', {
       priority: 10,
       conditions: [ListenerCondition.httpHeader(ORIGIN_KEY_HEADER, [...this.originKeys])],
       port,
@@ -128,5 +146,14 @@ export class EdgeLoadBalancer extends Construct {
         unhealthyThresholdCount: 2,
       },
     });
+    if (this.admitsHealthCheckers) {
+      // Route 53 sends no header of ours. The CDN shows this page to everybody as well.
+      this.listener.addAction('Health', {
+        priority: 5,
+        conditions: [ListenerCondition.pathPatterns(['/health'])],
+        action: ListenerAction.forward([group]),
+      });
+    }
+    return group;
   }
 }

@@ -6,10 +6,33 @@ import {
 } from 'aws-cdk-lib/aws-cloudfront';
 import { Construct } from 'constructs';
 import { LIVE_VERSION_HEADER, liveVersionKvsKey } from '../core/channel';
+import { AWS_REGIONS, type RegionCode } from '../core/regions';
 import { bundleText } from './bundle';
 
 /** CloudFront's limit on a function's code, bytes. Source: "Quotas on CloudFront Functions". */
 const MAX_FUNCTION_BYTES = 10_240;
+
+const REGION_ORIGIN_PREFIX = 'edge-';
+
+/**
+ * Regions that have a regional edge cache, which `cf.edgeLocation.region` names.
+ * Source: CloudFront developer guide, "How CloudFront works with regional edge caches".
+ */
+const REGIONAL_EDGE_CACHES: readonly RegionCode[] = [
+  'us-east-1',
+  'us-east-2',
+  'us-west-1',
+  'us-west-2',
+  'ap-south-1',
+  'ap-northeast-1',
+  'ap-northeast-2',
+  'ap-southeast-1',
+  'ap-southeast-2',
+  'eu-central-1',
+  'eu-west-1',
+  'eu-west-2',
+  'sa-east-1',
+];
 
 /** Statuses of an edge service for which another region may do better. */
 export const FAILOVER_STATUSES = [502, 503, 504];
@@ -19,8 +42,15 @@ export interface ViewerRequestFunctionProps {
   /** Store of the models' live versions. */
   readonly keyValueStore: KeyValueStore;
   readonly defaultModel: string;
-  /** Origins that a GET may go to, in order of preference. */
+  /** Origins that a GET may go to where no score decides, in order of preference. */
   readonly originIds: readonly string[];
+  /** Regions to choose from by score, each with an origin of its own; none: latency routing alone decides. */
+  readonly scoredRegions?: readonly RegionCode[];
+}
+
+/** Id of the origin that leads to one region's edge service. */
+export function regionOriginId(region: string): string {
+  return `${REGION_ORIGIN_PREFIX}${region}`;
 }
 
 /** The CloudFront Function that names a prediction's cache key and picks the origins; code in `lambda/viewer-request`. */
@@ -31,7 +61,7 @@ export class ViewerRequestFunction extends Construct {
     super(scope, id);
     this.function = new CloudFrontFunction(this, 'Function', {
       functionName: props.functionName,
-      comment: 'Canonical query, live model version, origin failover',
+      comment: 'Canonical query, live model version, region and failover',
       runtime: FunctionRuntime.JS_2_0,
       keyValueStore: props.keyValueStore,
       code: FunctionCode.fromInline(viewerRequestCode(props)),
@@ -43,10 +73,16 @@ export class ViewerRequestFunction extends Construct {
  * Compiles the function to what JavaScript runtime 2.0 accepts.
  * @throws when the source uses syntax that the runtime lacks, or the code exceeds CloudFront's 10 KB.
  */
-export function viewerRequestCode(props: Pick<ViewerRequestFunctionProps, 'defaultModel' | 'originIds'>): string {
+export function viewerRequestCode(
+  props: Pick<ViewerRequestFunctionProps, 'defaultModel' | 'originIds' | 'scoredRegions'>,
+): string {
+  const scoredRegions = props.scoredRegions ?? [];
   const settings = {
     defaultModel: props.defaultModel,
     originIds: props.originIds,
+    scoredRegions,
+    regionOriginIdPrefix: REGION_ORIGIN_PREFIX,
+    places: scoredRegions.length === 0 ? {} : placesOf([...REGIONAL_EDGE_CACHES, ...scoredRegions]),
     failoverStatuses: FAILOVER_STATUSES,
     liveVersionHeader: LIVE_VERSION_HEADER,
     liveVersionKeyPrefix: liveVersionKvsKey(''),
@@ -55,6 +91,8 @@ export function viewerRequestCode(props: Pick<ViewerRequestFunctionProps, 'defau
     format: 'esm',
     external: ['cloudfront'],
     target: 'es2017',
+    // Names stay, for the function's log; white space alone is a third of the 10 KB.
+    minifyWhitespace: true,
     // ES2015 syntax that the runtime rejects and esbuild cannot lower: an error at synthesis instead of at deployment.
     supported: {
       class: false,
@@ -70,9 +108,17 @@ export function viewerRequestCode(props: Pick<ViewerRequestFunctionProps, 'defau
   return withinLimit(asGlobalFunction(code));
 }
 
+/** Places in the few bytes that the function has for them: a hundredth of a degree is a kilometre. */
+function placesOf(regions: readonly RegionCode[]): Record<string, [number, number]> {
+  const hundredths = (degrees: number) => Math.round(degrees * 100) / 100;
+  return Object.fromEntries(
+    regions.map((region) => [region, [hundredths(AWS_REGIONS[region].lat), hundredths(AWS_REGIONS[region].lon)]]),
+  );
+}
+
 /** CloudFront calls a global function named `handler`; it knows no exports. */
 function asGlobalFunction(code: string): string {
-  const [program, exported, ...rest] = code.split(/^export \{/m);
+  const [program, exported, ...rest] = code.split(/\bexport\s*\{/);
   if (program === undefined || exported?.replace(/\s/g, '') !== 'handler};' || rest.length > 0) {
     throw new Error('lambda/viewer-request/main.ts must export exactly one name: handler');
   }

@@ -1,9 +1,11 @@
 // The KeyValueStore API accepts asymmetric signatures only; importing this registers the signer with the SDK.
 import '@aws-sdk/signature-v4a';
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudFrontClient } from '@aws-sdk/client-cloudfront';
 import { CloudFrontKeyValueStoreClient } from '@aws-sdk/client-cloudfront-keyvaluestore';
 import { ElastiCacheClient } from '@aws-sdk/client-elasticache';
 import { LambdaClient } from '@aws-sdk/client-lambda';
+import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { GLOBAL_REGION, type NamingScope } from '../core/resource-names';
@@ -15,8 +17,10 @@ export interface AwsClients {
   sns(region: string): SNSClient;
   lambda(region: string): LambdaClient;
   elastiCache(region: string): ElastiCacheClient;
+  cloudFormation(region: string): CloudFormationClient;
   readonly cloudFront: CloudFrontClient;
   readonly keyValueStore: CloudFrontKeyValueStoreClient;
+  readonly route53: Route53Client;
 }
 
 /** Everything a control operation needs to know of the environment it works on. */
@@ -41,8 +45,10 @@ export function createAwsClients(): AwsClients {
     sns: perRegion((region) => new SNSClient({ region })),
     lambda: perRegion((region) => new LambdaClient({ region })),
     elastiCache: perRegion((region) => new ElastiCacheClient({ region })),
+    cloudFormation: perRegion((region) => new CloudFormationClient({ region })),
     cloudFront: new CloudFrontClient({ region: GLOBAL_REGION }),
     keyValueStore: new CloudFrontKeyValueStoreClient({ region: GLOBAL_REGION }),
+    route53: new Route53Client({ region: GLOBAL_REGION }),
   };
 }
 

@@ -72,5 +72,8 @@ export const GLOBAL_OUTPUTS = {
   keyValueStoreArn: 'KeyValueStoreArn',
 } as const;
 
+/** Keys of an edge stack's outputs. */
+export const EDGE_OUTPUTS = { healthCheckId: 'HealthCheckId' } as const;
+
 /** CloudFront only reads certificates, and CDK's global resources live, in this region. */
 export const GLOBAL_REGION = 'us-east-1';

@@ -8,6 +8,17 @@ export const TaskModelVersion = z.strictObject({
 });
 export type TaskModelVersion = z.infer<typeof TaskModelVersion>;
 
+/** How a task fares, for the choice of a region. */
+export const TaskTraffic = z.strictObject({
+  /** Whether its `/health` answers 200. */
+  serving: z.boolean(),
+  /** 0 to 1: the busiest of event loop, model slots and queues. */
+  load: z.number().min(0),
+  /** Share of its look-ups of about the last minute that its caches answered, 0 to 1. */
+  hitRate: z.number().min(0).max(1),
+});
+export type TaskTraffic = z.infer<typeof TaskTraffic>;
+
 /** What an edge task says of itself, once a second and after every applied control message. */
 export const TaskReport = z.strictObject({
   taskId: z.string(),
@@ -19,6 +30,8 @@ export const TaskReport = z.strictObject({
   /** Revision of each model's channel document that this task follows. */
   channels: z.record(z.string(), z.int()),
   models: z.record(z.string(), z.array(TaskModelVersion)),
+  /** Absent in the reports of versions that did not say. */
+  traffic: TaskTraffic.optional(),
 });
 export type TaskReport = z.infer<typeof TaskReport>;
 

@@ -1,4 +1,4 @@
-import { Fn, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Fn, Stack, type StackProps } from 'aws-cdk-lib';
 import { HostedZone } from 'aws-cdk-lib/aws-route53';
 import type { Construct } from 'constructs';
 import { type EnvironmentConfig, namingScope, type RegionConfig } from '../config';
@@ -7,13 +7,14 @@ import { ControlPath } from '../constructs/control-path';
 import { EdgeImage } from '../constructs/edge-image';
 import { EdgeLoadBalancer } from '../constructs/edge-load-balancer';
 import { EdgeNetwork } from '../constructs/edge-network';
-import { EdgeRecords, failoverHostname, originHostname } from '../constructs/edge-records';
+import { EdgeRecords, failoverHostname, originHostname, regionHostname } from '../constructs/edge-records';
 import { EdgeAlarms, scaleWithLoad } from '../constructs/edge-scaling';
 import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
 import { importModelBucket } from '../constructs/model-bucket';
 import { originKeyReference } from '../constructs/origin-keys';
 import { RegionalCache } from '../constructs/regional-cache';
-import { edgeServiceName } from '../core/resource-names';
+import { RegionalHealth } from '../constructs/regional-health';
+import { EDGE_OUTPUTS, edgeServiceName } from '../core/resource-names';
 
 export interface EdgeStackProps extends StackProps {
   readonly config: EnvironmentConfig;
@@ -66,13 +67,23 @@ export class EdgeStack extends Stack {
     const entrance = new EdgeLoadBalancer(this, 'Entrance', {
       vpc,
       zone,
-      hostnames: [originHostname(config.domain.name), failoverHostname(config.domain.name)],
+      hostnames: [
+        originHostname(config.domain.name),
+        failoverHostname(config.domain.name),
+        regionHostname(config.domain.name, region.region),
+      ],
       accessLogDays: config.accessLogDays,
       protect: config.protect,
       originKeys: config.originKeys.map((key) => originKeyReference(naming, key)),
       cloudFrontPrefixListId: region.cloudFrontPrefixListId,
+      route53PrefixListId: region.route53PrefixListId,
     });
     const targetGroup = entrance.routeTo(edge.service, EDGE_PORT);
+    const health = new RegionalHealth(this, 'Health', {
+      loadBalancer: entrance.loadBalancer,
+      targetGroup,
+      reachableByCheckers: entrance.admitsHealthCheckers,
+    });
     scaleWithLoad(edge.service, targetGroup, region.edge);
     const alarms = new EdgeAlarms(this, 'Alarms', targetGroup);
     if (config.rollBackOnAlarm) edge.rollBackOn(alarms.all);
@@ -85,7 +96,9 @@ export class EdgeStack extends Stack {
         config.regions.map((row) => row.region),
       ),
       loadBalancer: entrance.loadBalancer,
+      healthCheckId: health.healthCheck.attrHealthCheckId,
     });
+    new CfnOutput(this, EDGE_OUTPUTS.healthCheckId, { value: health.healthCheck.attrHealthCheckId });
     new ControlPath(this, 'Control', { naming, vpc, cache, region: region.region, logRetentionDays });
   }
 

@@ -9,9 +9,10 @@ import { DistributionLogs } from '../constructs/access-logs';
 import { CostBudget } from '../constructs/cost-budget';
 import { EdgeDistribution } from '../constructs/edge-distribution';
 import { EdgeFirewall } from '../constructs/edge-firewall';
-import { failoverHostname, originHostname } from '../constructs/edge-records';
+import { failoverHostname, originHostname, regionHostname } from '../constructs/edge-records';
 import { importModelBucket } from '../constructs/model-bucket';
 import { originKeyReference } from '../constructs/origin-keys';
+import { RegionScores } from '../constructs/region-scores';
 import { GLOBAL_OUTPUTS } from '../core/resource-names';
 
 export interface GlobalStackProps extends StackProps {
@@ -44,6 +45,9 @@ export class GlobalStack extends Stack {
       originKey: originKeyReference(naming, config.originKeys[0] ?? ''),
       originHostname: originHostname(domain),
       failoverHostname: neighbour && failoverHostname(domain),
+      regionHostnames: new Map(
+        config.routing === 'score' ? config.regions.map(({ region }) => [region, regionHostname(domain, region)]) : [],
+      ),
       modelBuckets: neighbour ? [home, importModelBucket(this, 'ReplicaModels', naming, neighbour)] : [home],
       defaultModel: config.defaultModel,
     });
@@ -57,6 +61,14 @@ export class GlobalStack extends Stack {
       });
     }
     if (config.budget) new CostBudget(this, 'Cost', { environment: config.name, ...config.budget });
+    if (config.routing === 'score') {
+      new RegionScores(this, 'RegionScores', {
+        naming,
+        regions: config.regions.map(({ region }) => region),
+        keyValueStore: edge.keyValueStore,
+        logRetentionDays: config.logRetentionDays,
+      });
+    }
 
     const target = RecordTarget.fromAlias(new CloudFrontTarget(edge.distribution));
     new ARecord(this, 'Ipv4', { zone, recordName: domain, target });

@@ -2,6 +2,7 @@ import { EcsStandIn } from '../ecs/ecs-stand-in';
 import { ElastiCacheStandIn } from '../elasticache/elasticache-stand-in';
 import { Certificates } from '../elb/certificates';
 import { ElbStandIn } from '../elb/elb-stand-in';
+import { EventsStandIn } from '../events/events-stand-in';
 import { inertModules } from '../inert/inert-resources';
 import { LambdaStandIn } from '../lambda/lambda-stand-in';
 import { Route53StandIn } from '../route53/route53-stand-in';
@@ -37,11 +38,12 @@ export async function startRegionalServices(platform: Platform, distances: Dista
   const lambda = new LambdaStandIn(platform, queues);
   const sns = new SnsStandIn(lambda, queues);
   const route53 = new Route53StandIn(elb, distances);
-  const withModules = [certificates, secrets, queues, elb, ecs, elasticache, lambda, sns, route53];
+  const events = new EventsStandIn(lambda);
+  const withModules = [certificates, secrets, queues, elb, ecs, elasticache, lambda, sns, events, route53];
   return {
     modules: [...withModules.flatMap(({ modules }) => modules), ...inertModules],
-    apis: [ecs.api, elasticache.api, lambda.api, sns.api],
-    checks: [() => sns.findings()],
+    apis: [ecs.api, elasticache.api, lambda.api, sns.api, route53.api],
+    checks: [() => sns.findings(), () => events.findings()],
     dns: route53,
     certificates,
     queues,

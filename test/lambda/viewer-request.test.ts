@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { viewerRequestCode } from '../../lib/constructs/viewer-request-function';
 import { canonicalPredictionQuery, type QueryValues } from '../../lib/core/canonical-query';
+import { AWS_REGIONS, type RegionCode } from '../../lib/core/regions';
+import { rankRegions, viewerMargin } from '../../lib/core/routing-score';
+import { encodeRoutingTable } from '../../lib/core/routing-table';
 import { predictionQuery } from '../support/prediction-queries';
 import { type Field, type Fields, NJS_MISSING, runViewerRequests, type ViewerResult } from '../support/viewer-request';
 
@@ -24,6 +27,12 @@ function valuesOf({ querystring = {} }: ViewerResult): [string, string[]][] {
     name,
     multiValue ? multiValue.map((each) => each.value) : [value],
   ]);
+}
+
+/** A region's place to the hundredth of a degree, as the function carries it. */
+function roundedPlace(region: RegionCode) {
+  const { lat, lon } = AWS_REGIONS[region];
+  return { lat: Math.round(lat * 100) / 100, lon: Math.round(lon * 100) / 100 };
 }
 
 const get = (uri: string, querystring: Fields = {}, headers: Fields = {}) => ({
@@ -92,4 +101,117 @@ test('the compiled function is refused when it is larger than CloudFront allows'
   expect(() => viewerRequestCode({ defaultModel: 'm'.repeat(11_000), originIds: ['edge'] })).toThrow(
     /10240|10,240|10 KB/,
   );
+});
+
+(NJS_MISSING ? describe.skip : describe)(
+  NJS_MISSING
+    ? 'the choice of a region on njs (skipped: install the Debian package njs)'
+    : 'the choice of a region on njs',
+  () => {
+    const REGIONS = ['us-east-1', 'eu-west-1', 'ap-northeast-1'] as const;
+    const now = () => Math.floor(Date.now() / 1000);
+    const tokyo = {
+      'cloudfront-viewer-latitude': { value: '35.68000' },
+      'cloudfront-viewer-longitude': { value: '139.65000' },
+    };
+    const choose = (request: object, table?: string) => {
+      const { groups, selected } = runViewerRequests([request], table ? { routing: table } : {}, REGIONS);
+      return { groups: groups.map(({ originIds }) => originIds.map(({ originId }) => originId)), selected };
+    };
+    const post = { ...get('/predict'), method: 'POST' };
+    const healthy = () => `${now()} us-east-1h10,90 eu-west-1h10,90 ap-northeast-1h10,90`;
+
+    test('a POST goes to the best region, a GET with the second best behind it', () => {
+      expect(choose(post, healthy())).toEqual({ groups: [], selected: ['edge-eu-west-1'] });
+      expect(choose(get('/predict', {}, tokyo), healthy())).toEqual({
+        groups: [['edge-ap-northeast-1', 'edge-eu-west-1']],
+        selected: [],
+      });
+    });
+
+    test.each([
+      ['drained', 'd'],
+      ['unhealthy', 'u'],
+    ])('a region that is %s is avoided', (_what, letter) => {
+      const table = healthy().replace(/eu-west-1h10,90/, `eu-west-1${letter}`);
+      expect(choose(post, table).selected).toEqual(['edge-us-east-1']);
+    });
+
+    test('a full region gives its viewers to the next', () => {
+      const full = `${now()} us-east-1h0,100 eu-west-1h100,0 ap-northeast-1h0,100`;
+      const azores = {
+        ...post,
+        headers: { 'cloudfront-viewer-latitude': { value: '37.7' }, 'cloudfront-viewer-longitude': { value: '-25.6' } },
+      };
+      expect(choose(azores, full).selected).toEqual(['edge-us-east-1']);
+    });
+
+    test('the last healthy region has latency routing behind it', () => {
+      const table = `${now()} us-east-1u eu-west-1h10,90 ap-northeast-1d`;
+      expect(choose(get('/x'), table).groups).toEqual([['edge-eu-west-1', 'edge']]);
+    });
+
+    test.each([
+      ['no table', undefined],
+      ['a stale one', '1700000000 us-east-1h10,90 eu-west-1h10,90'],
+      ['one that cannot be read', '{"us-east-1":1}'],
+      ['none healthy', `${now()} us-east-1d eu-west-1u ap-northeast-1u`],
+      ['the nearest unknown', `${now()} us-east-1h10,90 eu-west-1x ap-northeast-1u`],
+    ])('with %s latency routing decides', (_what, table) => {
+      expect(choose(post, table)).toEqual({ groups: [], selected: [] });
+      expect(choose(get('/x'), table).groups).toEqual([['edge', 'edge-failover']]);
+    });
+
+    test('a position that is none is not believed', () => {
+      const odd = {
+        ...post,
+        headers: { 'cloudfront-viewer-latitude': { value: 'x' }, 'cloudfront-viewer-longitude': { value: '5' } },
+      };
+      expect(choose(odd, healthy()).selected).toEqual(['edge-eu-west-1']);
+    });
+
+    test('chooses as the scoring function does on Node', () => {
+      const position = fc.record({
+        lat: fc.integer({ min: -90, max: 90 }),
+        lon: fc.integer({ min: -180, max: 180 }),
+      });
+      const row = fc.record({
+        state: fc.constantFrom('healthy' as const, 'healthy' as const, 'unhealthy' as const, 'drained' as const),
+        load: fc.integer({ min: 0, max: 100 }).map((percent) => percent / 100),
+        hitRate: fc.integer({ min: 0, max: 100 }).map((percent) => percent / 100),
+      });
+      fc.assert(
+        fc.property(
+          fc.tuple(row, row, row),
+          fc.array(position, { minLength: 30, maxLength: 60 }),
+          (rows, positions) => {
+            const measuredAt = now();
+            const readings = rows.map((fields, index) => ({ region: REGIONS[index] ?? 'us-east-1', ...fields }));
+            const requests = positions.map(({ lat, lon }) => ({
+              ...post,
+              headers: {
+                'cloudfront-viewer-latitude': { value: String(lat) },
+                'cloudfront-viewer-longitude': { value: String(lon) },
+              },
+            }));
+            const routing = encodeRoutingTable({ measuredAt, regions: readings });
+            const { selected } = runViewerRequests(requests, { routing }, REGIONS);
+            const candidates = readings.map((reading) => ({ ...reading, place: roundedPlace(reading.region) }));
+            const expected = positions.flatMap((from) => {
+              const [first] = rankRegions(candidates, from, viewerMargin('192.0.2.1'));
+              return first ? [`edge-${first}`] : [];
+            });
+            expect([...selected].sort()).toEqual(expected.sort());
+          },
+        ),
+        { numRuns: 10, endOnFailure: true },
+      );
+    });
+  },
+);
+
+test('the function has room for every region of AWS', () => {
+  const scoredRegions = Object.keys(AWS_REGIONS) as RegionCode[];
+  const code = viewerRequestCode({ defaultModel: 'm'.repeat(64), originIds: ['edge', 'edge-failover'], scoredRegions });
+  expect(Buffer.byteLength(code)).toBeLessThanOrEqual(10_240);
 });

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudFrontClient } from '@aws-sdk/client-cloudfront';
 import {
   CloudFrontKeyValueStoreClient,
@@ -7,6 +8,7 @@ import {
 } from '@aws-sdk/client-cloudfront-keyvaluestore';
 import { ElastiCacheClient } from '@aws-sdk/client-elasticache';
 import { LambdaClient } from '@aws-sdk/client-lambda';
+import { HealthCheckVersionMismatch, Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { z } from 'zod';
@@ -75,6 +77,12 @@ const UpdateInput = z.looseObject({
   IfMatch: z.string(),
   Puts: z.array(z.object({ Key: z.string(), Value: z.string() })),
 });
+const HealthCheckInput = z.looseObject({
+  HealthCheckId: z.string(),
+  HealthCheckVersion: z.number().optional(),
+  Disabled: z.boolean().optional(),
+  Inverted: z.boolean().optional(),
+});
 const InvalidationInput = z.looseObject({
   InvalidationBatch: z.object({ CallerReference: z.string(), Paths: z.object({ Items: z.array(z.string()) }) }),
 });
@@ -94,8 +102,15 @@ export class FakeAccount {
   /** Updates of the KeyValueStore that somebody else wins. */
   keyValueConflicts = 0;
   private keyValueRevision = 1;
+  /** Each region's health check, by its id `hc-<region>`. */
+  readonly healthChecks = new Map<string, { disabled: boolean; inverted: boolean; version: number }>();
+  /** Updates of health checks that somebody else wins. */
+  healthCheckConflicts = 0;
 
   constructor(private readonly regionNames: readonly string[] = ['us-east-1', 'eu-west-1', 'ap-northeast-1']) {
+    for (const name of regionNames) {
+      this.healthChecks.set(`hc-${name}`, { disabled: false, inverted: false, version: 1 });
+    }
     this.regions = new Map(regionNames.map((name) => [name, new FakeRegion(name, (key) => this.readText(key))]));
   }
 
@@ -127,8 +142,13 @@ export class FakeAccount {
       sns: (region) => stubbed(new SNSClient(NAMES), (_command, input) => this.publish(region, input)),
       lambda: (region) => stubbed(new LambdaClient(NAMES), (_command, input) => this.invoke(region, input)),
       elastiCache: (region) => stubbed(new ElastiCacheClient(NAMES), () => this.region(region).replicationGroups()),
+      cloudFormation: (region) =>
+        stubbed(new CloudFormationClient(NAMES), () => ({
+          Stacks: [{ Outputs: [{ OutputKey: 'HealthCheckId', OutputValue: `hc-${region}` }] }],
+        })),
       cloudFront: stubbed(new CloudFrontClient(NAMES), (command, input) => this.cloudFront(command, input)),
       keyValueStore: stubbed(new CloudFrontKeyValueStoreClient(NAMES), (command, input) => this.kvs(command, input)),
+      route53: stubbed(new Route53Client(NAMES), (command, input) => this.healthCheck(command, input)),
     };
   }
 
@@ -201,6 +221,25 @@ export class FakeAccount {
       this.events.push(`kvs ${Key}=${Value}`);
     }
     return { ETag: `v${this.keyValueRevision}` };
+  }
+
+  private healthCheck(command: string, input: object): unknown {
+    const { HealthCheckId, HealthCheckVersion, Disabled, Inverted } = HealthCheckInput.parse(input);
+    const check = this.healthChecks.get(HealthCheckId);
+    if (!check) throw new Error(`no health check ${HealthCheckId}`);
+    if (command === 'UpdateHealthCheckCommand') {
+      if (this.healthCheckConflicts > 0) {
+        this.healthCheckConflicts -= 1;
+        check.version += 1;
+      }
+      if (HealthCheckVersion !== check.version) {
+        throw new HealthCheckVersionMismatch({ message: 'stale', $metadata: {} });
+      }
+      Object.assign(check, { disabled: Disabled, inverted: Inverted, version: check.version + 1 });
+      this.events.push(`health check ${HealthCheckId} ${Disabled && Inverted ? 'drained' : 'followed'}`);
+    }
+    const HealthCheckConfig = { Disabled: check.disabled, Inverted: check.inverted };
+    return { HealthCheck: { Id: HealthCheckId, HealthCheckVersion: check.version, HealthCheckConfig } };
   }
 
   private cloudFront(command: string, input: object): unknown {

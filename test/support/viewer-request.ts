@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { viewerRequestCode } from '../../lib/constructs/viewer-request-function';
+import type { RegionCode } from '../../lib/core/regions';
 
 /** Whether njs, the engine that CloudFront Functions are built on, is missing. Debian packages it as `njs`. */
 export const NJS_MISSING = spawnSync('njs', ['-v']).error !== undefined;
@@ -11,6 +12,7 @@ export const NJS_MISSING = spawnSync('njs', ['-v']).error !== undefined;
 const HELPERS = (store: Record<string, string>) => `
 var store = ${JSON.stringify(store)};
 globalThis.groups = [];
+globalThis.selected = [];
 export default {
   kvs: function () {
     return { get: function (key) {
@@ -18,6 +20,8 @@ export default {
     } };
   },
   createRequestOriginGroup: function (group) { globalThis.groups.push(group); },
+  selectRequestOriginById: function (id) { globalThis.selected.push(id); },
+  edgeLocation: { name: 'FRA', region: 'eu-central-1' },
 };
 `;
 
@@ -40,19 +44,25 @@ export interface ViewerResult {
 export interface Outcome {
   readonly results: readonly ViewerResult[];
   readonly groups: readonly { readonly originIds: readonly { readonly originId: string }[] }[];
+  /** Ids of the origins that were selected one at a time. */
+  readonly selected: readonly string[];
 }
 
 /** Runs the compiled viewer-request function on njs for each request in turn, with a store of live versions. */
-export function runViewerRequests(requests: readonly object[], store: Record<string, string> = {}): Outcome {
+export function runViewerRequests(
+  requests: readonly object[],
+  store: Record<string, string> = {},
+  scoredRegions: readonly RegionCode[] = [],
+): Outcome {
   const directory = mkdtempSync(join(tmpdir(), 'mlcdn-njs-'));
   try {
-    const code = viewerRequestCode({ defaultModel: 'ranker', originIds: ['edge', 'edge-failover'] });
+    const code = viewerRequestCode({ defaultModel: 'ranker', originIds: ['edge', 'edge-failover'], scoredRegions });
     writeFileSync(join(directory, 'cloudfront'), HELPERS(store));
     writeFileSync(
       join(directory, 'main.js'),
       `${code}\nvar requests = ${JSON.stringify(requests)};
-      Promise.all(requests.map(function (request) { return handler({ request: request }); })).then(function (results) {
-        require('fs').writeFileSync('outcome.json', JSON.stringify({ results: results, groups: globalThis.groups }));
+      Promise.all(requests.map(function (request) { return handler({ viewer: { ip: '192.0.2.1' }, request: request }); })).then(function (results) {
+        require('fs').writeFileSync('outcome.json', JSON.stringify({ results: results, groups: globalThis.groups, selected: globalThis.selected }));
       });`,
     );
     // Not by standard output: njs drops what a pipe does not take at once.

@@ -125,7 +125,7 @@ export class LogSession {
     if (this.#options.outbox.hasUnsent()) await this.sendOutgoing();
     const { taskId, region, startedAt, report } = this.#options;
     const applied = this.#state.checkpoint().position;
-    const { channels, models } = report();
+    const { channels, models, traffic } = report();
     await connection.report(taskId, {
       taskId,
       region,
@@ -134,6 +134,7 @@ export class LogSession {
       position: applied.seq,
       channels,
       models,
+      ...(traffic && { traffic }),
     });
   }
 

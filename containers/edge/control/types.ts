@@ -9,8 +9,8 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** What a task says of its models; the log adds who and where the task is and how far it has applied the log. */
-export type ModelReport = Pick<TaskReport, 'channels' | 'models'>;
+/** What a task says of its models and traffic; the log adds who and where the task is and how far it has applied the log. */
+export type ModelReport = Pick<TaskReport, 'channels' | 'models' | 'traffic'>;
 
 /** A place in the log with the message that stands there, by which a log that forked is told from one that grew. */
 export interface Checkpoint {

@@ -1,11 +1,18 @@
 import { once } from 'node:events';
+import {
+  GetHealthCheckCommand,
+  HealthCheckVersionMismatch,
+  ListHealthChecksCommand,
+  Route53Client,
+  UpdateHealthCheckCommand,
+} from '@aws-sdk/client-route-53';
 import { Certificates } from '../../../local/elb/certificates';
 import { ElbStandIn } from '../../../local/elb/elb-stand-in';
 import { regionDistances } from '../../../local/engine/distances';
 import { serveLocally } from '../../../local/engine/http-server';
 import type { ResourceModule, Running } from '../../../local/engine/types';
 import { Route53StandIn } from '../../../local/route53/route53-stand-in';
-import { resource } from '../support/platform';
+import { clientSettings, resource, testPlatform } from '../support/platform';
 
 const REGIONS = ['us-east-1', 'eu-west-1', 'ap-northeast-1'];
 const certificates = new Certificates();
@@ -112,6 +119,84 @@ describe('Route 53 latency records', () => {
       AliasTarget: { DNSName: 'gone.elb.amazonaws.com', HostedZoneId: 'Z' },
     };
     await expect(add(lost)).rejects.toThrow('there is no load balancer gone.elb.amazonaws.com');
+  });
+});
+
+describe('Route 53 health checks', () => {
+  const platform = testPlatform();
+  const ids: Record<string, string> = {};
+  const check = async (name: string, config: object) => {
+    const running = await start('AWS::Route53::HealthCheck', name, 'us-east-1', { HealthCheckConfig: config });
+    ids[name] = String(running.attributes?.HealthCheckId);
+    return ids[name];
+  };
+  const AlarmIdentifier = { Name: 'a', Region: 'us-east-1' };
+  const name = 'checked.x.test';
+
+  beforeAll(async () => {
+    const well = await check('Well', {
+      Type: 'CLOUDWATCH_METRIC',
+      AlarmIdentifier,
+      InsufficientDataHealthStatus: 'Healthy',
+    });
+    for (const region of REGIONS) {
+      const id = await check(`All-${region}`, { Type: 'CALCULATED', ChildHealthChecks: [well], HealthThreshold: 1 });
+      const record = { ...latencyRecord(region, name), HealthCheckId: id };
+      await start('AWS::Route53::RecordSet', `Checked-${region}`, region, record);
+    }
+    const target = latencyRecord('eu-west-1').AliasTarget;
+    const own = { Name: 'eu.x.test', Type: 'A', HostedZoneId: 'Z' };
+    await start('AWS::Route53::RecordSet', 'Primary', 'eu-west-1', {
+      ...{
+        ...own,
+        AliasTarget: target,
+        Failover: 'PRIMARY',
+        SetIdentifier: 'here',
+        HealthCheckId: ids['All-eu-west-1'],
+      },
+    });
+    await start('AWS::Route53::RecordSet', 'Secondary', 'eu-west-1', {
+      ...{ ...own, Failover: 'SECONDARY', SetIdentifier: 'away' },
+      AliasTarget: { DNSName: name, HostedZoneId: 'Z', EvaluateTargetHealth: true },
+    });
+    platform.get().front.serve(dns.api);
+    for (const region of REGIONS) {
+      await setHealthy(region, false);
+      await setHealthy(region, true);
+    }
+  });
+
+  const from = (host: string) => dns.resolve(host, 'eu-west-1')?.region;
+  const client = () => new Route53Client(clientSettings(platform.get()));
+  const set = (id: string | undefined, Disabled: boolean, Inverted: boolean, HealthCheckVersion?: number) =>
+    client().send(new UpdateHealthCheckCommand({ HealthCheckId: id, Disabled, Inverted, HealthCheckVersion }));
+
+  test('that is disabled and inverted takes its region out of every name, until it is put back', async () => {
+    const id = ids['All-eu-west-1'];
+    expect([from(name), from('eu.x.test')]).toEqual(['eu-west-1', 'eu-west-1']);
+    await set(id, true, true);
+    expect([from(name), from('eu.x.test')]).toEqual(['us-east-1', 'us-east-1']);
+    const { HealthCheck } = await client().send(new GetHealthCheckCommand({ HealthCheckId: id }));
+    expect(HealthCheck?.HealthCheckConfig).toMatchObject({ Type: 'CALCULATED', Disabled: true, Inverted: true });
+    await set(id, false, false, HealthCheck?.HealthCheckVersion);
+    expect([from(name), from('eu.x.test')]).toEqual(['eu-west-1', 'eu-west-1']);
+  });
+
+  test('follows its parts; a disabled check is healthy whatever they say', async () => {
+    await set(ids.Well, false, true);
+    await set(ids['All-us-east-1'], true, false);
+    expect(from(name)).toBe('us-east-1');
+    await set(ids['All-us-east-1'], false, false);
+    await set(ids.Well, false, false);
+  });
+
+  test('is not changed over a change of somebody else, and must exist', async () => {
+    await expect(set(ids.Well, true, true, 1)).rejects.toThrow(HealthCheckVersionMismatch);
+    await expect(set('hc-none', true, true)).rejects.toThrow('No health check exists with the ID hc-none');
+    await expect(client().send(new ListHealthChecksCommand({}))).rejects.toThrow('no stand-in');
+    await expect(
+      check('Lost', { Type: 'CALCULATED', ChildHealthChecks: ['hc-none'], HealthThreshold: 1 }),
+    ).rejects.toThrow('hc-none');
   });
 });
 
