@@ -122,7 +122,14 @@ function asGlobalFunction(code: string): string {
   if (program === undefined || exported?.replace(/\s/g, '') !== 'handler};' || rest.length > 0) {
     throw new Error('lambda/viewer-request/main.ts must export exactly one name: handler');
   }
-  return program;
+  return importFirst(program);
+}
+
+/** The runtime's module is imported on a line of its own at the top, where the developer guide has it. */
+function importFirst(program: string): string {
+  const [statement] = /\bimport cf from\s*"cloudfront";\n?/.exec(program) ?? [];
+  if (statement === undefined) throw new Error('lambda/viewer-request/main.ts must import cf from cloudfront');
+  return `${statement.trimEnd()}\n${program.replace(statement, '')}`;
 }
 
 function withinLimit(code: string): string {

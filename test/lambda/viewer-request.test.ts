@@ -4,6 +4,7 @@ import { canonicalPredictionQuery, type QueryValues } from '../../lib/core/canon
 import { AWS_REGIONS, type RegionCode } from '../../lib/core/regions';
 import { rankRegions, viewerMargin } from '../../lib/core/routing-score';
 import { encodeRoutingTable } from '../../lib/core/routing-table';
+import { EdgeFunction } from '../../local/cloudfront/edge-function';
 import { predictionQuery } from '../support/prediction-queries';
 import { type Field, type Fields, NJS_MISSING, runViewerRequests, type ViewerResult } from '../support/viewer-request';
 
@@ -209,6 +210,12 @@ test('the compiled function is refused when it is larger than CloudFront allows'
     });
   },
 );
+
+test('the compiled function loads in the local CDN, its import first', () => {
+  const code = viewerRequestCode({ defaultModel: 'ranker', originIds: ['edge'], scoredRegions: ['eu-west-1'] });
+  expect(code).toMatch(/^import cf from\s*"cloudfront";\n/);
+  expect(() => new EdgeFunction('viewer-request', code, undefined, () => undefined)).not.toThrow();
+});
 
 test('the function has room for every region of AWS', () => {
   const scoredRegions = Object.keys(AWS_REGIONS) as RegionCode[];
