@@ -12,7 +12,8 @@ const OWN_KEYS =
  */
 const ACCEPTED: Readonly<Record<string, string>> = {
   'NIST.800.53.R5-ALBWAFEnabled': 'AWS WAF is at CloudFront, the only caller that the listener answers.',
-  'NIST.800.53.R5-CloudWatchAlarmAction': 'Deployments act on the alarm: ECS rolls back, by the service itself.',
+  'NIST.800.53.R5-CloudWatchAlarmAction':
+    'ECS rolls back a deployment on the alarm, or a Route 53 health check watches it.',
   'NIST.800.53.R5-CloudWatchLogGroupEncrypted': OWN_KEYS,
   'NIST.800.53.R5-ELBDeletionProtectionEnabled':
     'On where the environment is protected; the others are torn down often.',

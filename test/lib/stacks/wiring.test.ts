@@ -137,7 +137,10 @@ test('load balancers answer 403 but to the keys of the environment, the first of
   );
   const sent = DistributionConfig.Origins.flatMap(({ OriginCustomHeaders }) => OriginCustomHeaders ?? []);
   expect(sent).toEqual(
-    Array.from({ length: 3 + REGIONS.length }, () => ({ HeaderName: ORIGIN_KEY_HEADER, HeaderValue: reference('2026-12') })),
+    Array.from({ length: 3 + REGIONS.length }, () => ({
+      HeaderName: ORIGIN_KEY_HEADER,
+      HeaderValue: reference('2026-12'),
+    })),
   );
 });
 
