@@ -20,6 +20,8 @@ export interface LocalCdnOptions {
   readonly regions: readonly string[];
   /** Port of the CloudFront stand-in on 127.0.0.1. */
   readonly port: number;
+  /** Longest wait for a service's first tasks to be healthy, ms; two minutes unless told. */
+  readonly steadyStateTimeoutMs?: number;
   readonly log: (line: string) => void;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -35,6 +37,8 @@ export interface RunningLocalCdn {
   /** What CloudFront adds to requests for load balancers. */
   originHeaders(): Record<string, string>;
   awsEnvironment(region: string): Record<string, string>;
+  /** Lets one period of every schedule pass now. @throws with what functions that failed said */
+  fireSchedules(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -65,12 +69,17 @@ export async function startLocalCdn(options: LocalCdnOptions): Promise<RunningLo
 }
 
 async function compose(
-  { assemblyDir, regions, port, log, onProgress }: LocalCdnOptions,
+  { assemblyDir, regions, port, log, onProgress, steadyStateTimeoutMs }: LocalCdnOptions,
   undo: Undo,
 ): Promise<RunningLocalCdn> {
   const config = loadConfig('local', { regions });
   const { homeRegion } = config;
-  const platform = await startPlatform({ stateDirectory: STATE_DIR, account: config.account, log });
+  const platform = await startPlatform({
+    stateDirectory: STATE_DIR,
+    account: config.account,
+    log,
+    steadyStateTimeoutMs,
+  });
   undo.add(() => platform.close());
   const regional = await startRegionalServices(platform, regionDistances);
   undo.add(() => regional.close());
@@ -95,7 +104,7 @@ async function compose(
 
   assembly = await runAssembly({
     assemblyDir,
-    modules: [...regional.modules, ...s3Modules(s3), ...cloudFrontModules(cloudFront)],
+    modules: [...regional.modules, ...s3Modules(s3, platform.iam), ...cloudFrontModules(cloudFront)],
     checks: regional.checks,
     secrets: (name, region) => regional.secrets.value(name, region),
     log,
@@ -125,6 +134,7 @@ async function compose(
       const name = originKeySecretName(namingScope(config), config.originKeys[0] ?? '');
       return { [ORIGIN_KEY_HEADER]: regional.secrets.value(name, homeRegion) ?? '' };
     },
+    fireSchedules: () => regional.events.firePeriod(),
     awsEnvironment: (region) => platform.awsEnvironment(region),
     stop: () => undo.run(),
   };

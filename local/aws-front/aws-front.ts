@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { XMLBuilder } from 'fast-xml-parser';
+import type { SecurityGroups } from '../ec2/security-groups';
 import { type LocalServer, serveLocally } from '../engine/http-server';
-import type { AwsApi } from '../engine/types';
-import { credentialScope } from './credential-scope';
+import type { AwsApi, CallContext } from '../engine/types';
+import { accessDenied, type Caller, type IamStandIn } from '../iam/iam-stand-in';
+import { type CredentialScope, credentialScope } from './credential-scope';
 
 const xml = new XMLBuilder({ format: false });
 
@@ -11,7 +13,7 @@ const xml = new XMLBuilder({ format: false });
 const XML_ERROR_SERVICES: Readonly<Record<string, (error: object) => object>> = {
   s3: (error) => ({ Error: error }),
   ...Object.fromEntries(
-    ['cloudformation', 'cloudfront', 'elasticache', 'sns'].map((service) => [
+    ['cloudformation', 'cloudfront', 'elasticache', 'route53', 'sns'].map((service) => [
       service,
       (error: object) => ({ ErrorResponse: { Error: error } }),
     ]),
@@ -23,11 +25,17 @@ export interface AwsFrontOptions {
   readonly log: (line: string) => void;
   /** 0 takes any free port. */
   readonly port: number;
+  readonly iam: IamStandIn;
+  readonly securityGroups: SecurityGroups;
 }
+
+const HTTPS_PORT = 443;
 
 /**
  * The one AWS endpoint of this machine. The credential scope of each request says which service it is for, as AWS's own
- * edges trust it to; unsigned requests are 403, services nobody stands in for are 501.
+ * edges trust it to. The access key says who calls: a process whose security groups do not let it out gets no answer,
+ * and what its role may not do is denied. Requests that are unsigned, or signed with a key that was not issued here, are
+ * 403, services nobody stands in for are 501.
  */
 export class AwsFront {
   private readonly apis = new Map<string, AwsApi>();
@@ -64,7 +72,14 @@ export class AwsFront {
       refuse(response, '', 403, 'MissingAuthenticationToken', 'sign the request with AWS Signature Version 4 or 4A');
       return;
     }
-    const { service, region, accessKeyId } = scope;
+    const { service } = scope;
+    const caller = this.options.iam.callerOf(scope.accessKeyId);
+    if (!caller) {
+      const code = service === 's3' ? 'InvalidAccessKeyId' : 'InvalidClientTokenId';
+      refuse(response, service, 403, code, `the access key ${scope.accessKeyId} was not issued on this machine`);
+      return;
+    }
+    if (!this.reaches(caller, service)) return;
     const api = this.apis.get(service);
     if (!api) {
       const known = [...this.apis.keys()].sort().join(', ');
@@ -78,13 +93,32 @@ export class AwsFront {
       return;
     }
     try {
-      await api.handle(request, response, { region, accessKeyId, account: this.options.account });
+      await api.handle(request, response, this.context(scope, caller));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.options.log(`${service} ${request.method} ${request.url}: ${message}`);
       if (response.headersSent) response.destroy();
       else refuse(response, service, 500, 'InternalFailure', message);
     }
+  }
+
+  /** Whether the caller's security groups let it out to AWS; if not, its request is left without an answer. */
+  private reaches({ network }: Caller, service: string): boolean {
+    if (!network) return true;
+    const from = { kind: 'interface', interface: network } as const;
+    return this.options.securityGroups.permits(from, { kind: 'internet', name: `AWS ${service}` }, HTTPS_PORT);
+  }
+
+  private context({ service, region, accessKeyId }: CredentialScope, { principal }: Caller): CallContext {
+    const { account, iam } = this.options;
+    return {
+      ...{ region, accessKeyId, account },
+      authorize: (action, resource, more = {}) => {
+        const context = { 'aws:requestedregion': region, ...more.context };
+        const sentence = iam.refusal(principal, { action, resource, ...more, context });
+        if (sentence) throw accessDenied(service, sentence);
+      },
+    };
   }
 }
 

@@ -8,7 +8,7 @@ export type JsonAction = (input: Readonly<Record<string, unknown>>, context: Cal
 
 /**
  * An API in the AWS JSON 1.1 protocol (smithy.io, "AWS JSON 1.1 protocol"): `X-Amz-Target` names the action. Actions
- * outside `actions` answer 501.
+ * outside `actions` answer 501. The caller needs the action on every resource.
  */
 export function jsonApi(signingName: string, actions: Readonly<Record<string, JsonAction>>): AwsApi {
   return {
@@ -18,6 +18,7 @@ export function jsonApi(signingName: string, actions: Readonly<Record<string, Js
         const [, action = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
         const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
         if (!perform) throw new ServiceError('NotImplemented', `${signingName} ${action} has no stand-in here`, 501);
+        context.authorize(`${signingName}:${action}`, '*');
         const input: unknown = JSON.parse((await text(request)) || '{}');
         if (typeof input !== 'object' || input === null)
           throw new ServiceError('SerializationException', 'the body must be an object');

@@ -33,11 +33,20 @@ export type QueryAction = (parameters: QueryParameters, context: CallContext) =>
 
 const xml = new XMLBuilder({ format: false, suppressEmptyNode: true });
 
+/** Asks whether the caller may perform an action of a Query API. */
+export type QueryAuthorization = (action: string, parameters: QueryParameters, context: CallContext) => void;
+
 /**
  * An API in the AWS Query protocol (smithy.io, "AWS Query protocol"): form-encoded requests that name an `Action`, XML
  * answers. Actions outside `actions` answer 501.
+ *
+ * @param authorize by default the caller needs the action on every resource.
  */
-export function queryApi(signingName: string, actions: Readonly<Record<string, QueryAction>>): AwsApi {
+export function queryApi(
+  signingName: string,
+  actions: Readonly<Record<string, QueryAction>>,
+  authorize: QueryAuthorization = (action, _, context) => context.authorize(`${signingName}:${action}`, '*'),
+): AwsApi {
   return {
     signingName,
     handle: async (request, response, context) => {
@@ -50,6 +59,7 @@ export function queryApi(signingName: string, actions: Readonly<Record<string, Q
         const action = parameters.required('Action');
         const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
         if (!perform) throw new ServiceError('NotImplemented', `${signingName} ${action} has no stand-in here`, 501);
+        authorize(action, parameters, context);
         const result = await perform(parameters, context);
         send(200, {
           [`${action}Response`]: {

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { XMLBuilder, XMLParser } from 'fast-xml-parser';
 import { z } from 'zod';
 import { ServiceError } from '../aws-front/service-error';
-import type { AwsApi } from '../engine/types';
+import type { AwsApi, CallContext } from '../engine/types';
 import type { DistributionEdge } from './distribution-edge';
 import type { Invalidation } from './invalidations';
 import type { KeyValueStore } from './key-value-store';
@@ -13,6 +13,15 @@ export interface CloudFrontApiOptions {
   distribution(id: string): DistributionEdge | undefined;
   keyValueStore(name: string): KeyValueStore | undefined;
 }
+
+/** IAM action of each route. */
+const ACTIONS: Readonly<Record<string, string>> = {
+  'GET distribution': 'GetDistribution',
+  'POST distribution/invalidation': 'CreateInvalidation',
+  'GET distribution/invalidation/id': 'GetInvalidation',
+  'GET distribution/invalidation': 'ListInvalidations',
+  'GET key-value-store': 'DescribeKeyValueStore',
+};
 
 const NAMESPACE = 'http://cloudfront.amazonaws.com/doc/2020-05-31/';
 const parser = new XMLParser({ ignoreAttributes: true, parseTagValue: false, isArray: (name) => name === 'Path' });
@@ -32,9 +41,9 @@ const BatchDocument = z.object({
 export function cloudFrontApi(options: CloudFrontApiOptions): AwsApi {
   return {
     signingName: 'cloudfront',
-    async handle(request, response) {
+    async handle(request, response, context) {
       try {
-        await dispatch(request, response, options);
+        await dispatch(request, response, context, options);
       } catch (error) {
         if (!(error instanceof ServiceError)) throw error;
         const Type = error.status < 500 ? 'Sender' : 'Receiver';
@@ -48,12 +57,15 @@ export function cloudFrontApi(options: CloudFrontApiOptions): AwsApi {
 async function dispatch(
   request: IncomingMessage,
   response: ServerResponse,
+  context: CallContext,
   options: CloudFrontApiOptions,
 ): Promise<void> {
   const { pathname } = new URL(request.url ?? '/', 'http://localhost');
   const [version, resource, name = '', part, id, ...rest] = pathname.slice(1).split('/').map(decodeURIComponent);
   const known = version === '2020-05-31' && name !== '' && rest.length === 0;
   const route = known ? `${request.method} ${resource}${part ? `/${part}` : ''}${id ? '/id' : ''}` : '';
+  const action = ACTIONS[route];
+  if (action) context.authorize(`cloudfront:${action}`, arnOf(resource ?? '', name, context, options));
   switch (route) {
     case 'GET distribution':
       return sendDistribution(response, distributionOf(options, name));
@@ -78,6 +90,11 @@ async function dispatch(
     default:
       throw new ServiceError('NotImplemented', `${request.method} ${pathname} has no stand-in here`, 501);
   }
+}
+
+function arnOf(resource: string, name: string, { account }: CallContext, options: CloudFrontApiOptions): string {
+  if (resource === 'distribution') return `arn:aws:cloudfront::${account}:distribution/${name}`;
+  return options.keyValueStore(name)?.arn ?? `arn:aws:cloudfront::${account}:key-value-store/${name}`;
 }
 
 function distributionOf(options: CloudFrontApiOptions, id: string): DistributionEdge {

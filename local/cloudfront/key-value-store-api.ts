@@ -3,8 +3,18 @@ import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { sendJson, sendJsonError } from '../aws-front/json-protocol';
 import { ServiceError } from '../aws-front/service-error';
-import type { AwsApi } from '../engine/types';
+import type { AwsApi, CallContext } from '../engine/types';
 import type { KeyValueStore } from './key-value-store';
+
+/** IAM action of each route. */
+const ACTIONS: Readonly<Record<string, string>> = {
+  'GET store': 'DescribeKeyValueStore',
+  'GET keys': 'ListKeys',
+  'GET keys/key': 'GetKey',
+  'PUT keys/key': 'PutKey',
+  'DELETE keys/key': 'DeleteKey',
+  'POST keys': 'UpdateKeys',
+};
 
 const MAX_LIST = 50;
 const PutBody = z.object({ Value: z.string() });
@@ -22,9 +32,9 @@ const UpdateBody = z.object({
 export function keyValueStoreApi(storeByArn: (arn: string) => KeyValueStore | undefined): AwsApi {
   return {
     signingName: 'cloudfront-keyvaluestore',
-    async handle(request, response) {
+    async handle(request, response, context) {
       try {
-        await dispatch(request, response, storeByArn);
+        await dispatch(request, response, context, storeByArn);
       } catch (error) {
         if (!(error instanceof ServiceError)) throw error;
         sendJsonError(response, error);
@@ -36,16 +46,20 @@ export function keyValueStoreApi(storeByArn: (arn: string) => KeyValueStore | un
 async function dispatch(
   request: IncomingMessage,
   response: ServerResponse,
+  context: CallContext,
   storeByArn: (arn: string) => KeyValueStore | undefined,
 ): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://localhost');
   const [root, arn, keys, key, ...rest] = url.pathname.slice(1).split('/').map(decodeURIComponent);
   if (root !== 'key-value-stores' || arn === undefined || rest.length > 0) throw notImplemented(request);
+  const route = `${request.method} ${keys === undefined ? 'store' : key === undefined ? keys : `${keys}/key`}`;
+  const action = ACTIONS[route];
+  if (action) context.authorize(`cloudfront-keyvaluestore:${action}`, arn);
   const store = storeByArn(arn);
   if (!store) throw new ServiceError('ResourceNotFoundException', `there is no key value store ${arn}`, 404);
   const etag = headerOf(request, 'if-match');
 
-  switch (`${request.method} ${keys === undefined ? 'store' : key === undefined ? keys : `${keys}/key`}`) {
+  switch (route) {
     case 'GET store':
       return sendJson(response, 200, describe(store), { etag: store.etag });
     case 'GET keys':

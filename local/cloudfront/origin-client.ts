@@ -99,6 +99,10 @@ export class OriginClient {
       const resolved = this.resolve(origin, host, call.pop);
       await this.travel(resolved.region, call);
       try {
+        if (resolved.admitsCloudFront?.() === false) {
+          await this.options.clock.sleep(origin.ConnectionTimeout * 1000);
+          throw new errors.ConnectTimeoutError('no packet of the connection was answered');
+        }
         const answer = await httpRequest(`${resolved.url}${request.path}`, {
           method: request.method,
           headers,

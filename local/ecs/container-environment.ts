@@ -17,7 +17,7 @@ export interface TaskPlace {
  * @param machine AWS endpoint, trust and path of this machine.
  */
 export function containerEnvironment(
-  { container }: TaskBlueprint,
+  container: Pick<TaskBlueprint['container'], 'start' | 'environment' | 'mounts'>,
   place: TaskPlace,
   machine: Readonly<Record<string, string>>,
 ): Record<string, string> {

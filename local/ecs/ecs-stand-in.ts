@@ -5,6 +5,7 @@ import type { Platform } from '../engine/platform';
 import { parseProperties } from '../engine/properties';
 import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
 import { ecsApi } from './ecs-api';
+import { ECS_TASKS, executionFindings } from './execution-role';
 import { Service } from './service';
 import { type TaskBlueprint, taskBlueprint } from './task-blueprint';
 import { TaskMetadataEndpoint } from './task-metadata';
@@ -17,13 +18,16 @@ const ServiceProperties = z.object({
   TaskDefinition: z.string(),
   DesiredCount: z.coerce.number().int().min(0).default(1),
   HealthCheckGracePeriodSeconds: z.coerce.number().default(0),
+  NetworkConfiguration: z
+    .object({ AwsvpcConfiguration: z.looseObject({ SecurityGroups: z.array(z.string()).default([]) }) })
+    .optional(),
   LaunchType: z.literal('FARGATE', { error: 'only FARGATE is run here' }).default('FARGATE'),
   LoadBalancers: z
     .array(z.looseObject({ ContainerName: z.string(), ContainerPort: z.coerce.number(), TargetGroupArn: z.string() }))
     .default([]),
 });
 
-/** How a service is rolled out, where it is placed and what it is called do not matter to one that runs on this machine. */
+/** How a service is rolled out and what it is called do not matter to one that runs on this machine. */
 const INERT_SERVICE_PROPERTIES = [
   'AvailabilityZoneRebalancing',
   'CapacityProviderStrategy',
@@ -31,7 +35,6 @@ const INERT_SERVICE_PROPERTIES = [
   'DeploymentController',
   'EnableECSManagedTags',
   'EnableExecuteCommand',
-  'NetworkConfiguration',
   'PlatformVersion',
   'PropagateTags',
   'SchedulingStrategy',
@@ -64,6 +67,11 @@ export class EcsStandIn {
 
   readonly api: AwsApi = ecsApi(() => [...this.services.values()]);
 
+  /** What keeps ECS from starting the tasks of the templates. */
+  findings(): string[] {
+    return [...this.blueprints.values()].flatMap((blueprint) => executionFindings(blueprint, this.platform.iam));
+  }
+
   async close(): Promise<void> {
     await this.metadata?.close();
   }
@@ -78,6 +86,9 @@ export class EcsStandIn {
 
   private startTaskDefinition(resource: Resource): Running {
     const blueprint = taskBlueprint(resource);
+    for (const roleArn of [blueprint.taskRoleArn, blueprint.executionRoleArn]) {
+      if (roleArn !== undefined) this.platform.iam.requireTrust(roleArn, ECS_TASKS);
+    }
     this.blueprints.set(blueprint.arn, blueprint);
     return { ref: blueprint.arn, attributes: { TaskDefinitionArn: blueprint.arn } };
   }
@@ -109,6 +120,7 @@ export class EcsStandIn {
         arn: inCluster('service', name),
         clusterArn,
         blueprint,
+        securityGroups: properties.NetworkConfiguration?.AwsvpcConfiguration.SecurityGroups ?? [],
         targetGroups: properties.LoadBalancers.map(({ TargetGroupArn }) => this.elb.targetGroup(TargetGroupArn)),
         gracePeriodMs: properties.HealthCheckGracePeriodSeconds * 1000,
         taskArn: (id) => inCluster('task', id),

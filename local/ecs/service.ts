@@ -6,9 +6,6 @@ import type { TaskBlueprint } from './task-blueprint';
 /** Tasks that may end before any becomes healthy until the deployment counts as failed, the least that ECS allows. */
 const CIRCUIT_BREAKER_THRESHOLD = 3;
 
-/** Longest wait for the first tasks to be healthy, ms. */
-const STEADY_STATE_TIMEOUT_MS = 120_000;
-
 /** At the end of everything nobody waits for the template's stop timeout. */
 const SHUTDOWN_GRACE_MS = 8_000;
 
@@ -17,6 +14,8 @@ export interface ServiceOptions {
   readonly arn: string;
   readonly clusterArn: string;
   readonly blueprint: TaskBlueprint;
+  /** Ids, of each task's network interface. */
+  readonly securityGroups: readonly string[];
   readonly targetGroups: readonly TargetGroup[];
   /** Time after a task's start in which a failed load-balancer health check does not end it, ms. */
   readonly gracePeriodMs: number;
@@ -57,9 +56,10 @@ export class Service {
   async start(desiredCount: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const fail = (why: string) => reject(new Error(`${why}; last words: ${this.lastWords || this.wordsOfTasks()}`));
+      const { steadyStateTimeoutMs } = this.platform;
       const limit = setTimeout(
-        () => fail(`no steady state after ${STEADY_STATE_TIMEOUT_MS / 1000} s`),
-        STEADY_STATE_TIMEOUT_MS,
+        () => fail(`no steady state after ${steadyStateTimeoutMs / 1000} s`),
+        steadyStateTimeoutMs,
       );
       this.onChange = () => {
         const broken = this.failuresInARow >= CIRCUIT_BREAKER_THRESHOLD;
@@ -117,12 +117,13 @@ export class Service {
   }
 
   private async launch(): Promise<void> {
-    const { blueprint, taskArn, metadataUri, targetGroups } = this.options;
-    const task = new Task(blueprint, taskArn, this.platform, metadataUri);
+    const { blueprint, taskArn, metadataUri, securityGroups, targetGroups } = this.options;
+    const task = new Task(blueprint, { arn: taskArn, metadataUri, securityGroups }, this.platform);
     this.tasks.add(task);
     task.once('stopped', () => void this.replace(task));
     await task.start();
-    for (const group of targetGroups) group.register('127.0.0.1', task.hostPort);
+    const place = { interface: task.network, port: blueprint.container.port };
+    for (const group of targetGroups) group.register('127.0.0.1', task.hostPort, place);
     this.onChange();
   }
 

@@ -34,12 +34,14 @@ const Container = z.strictObject({
     .partial({ RestartAttemptPeriod: true })
     .optional(),
   StopTimeout: z.coerce.number().int().default(30),
+  LogConfiguration: z
+    .looseObject({ LogDriver: z.string(), Options: z.record(z.string(), z.coerce.string()).default({}) })
+    .optional(),
   // The load balancer's health check decides over a task here; a container's own would need the image's tools.
   HealthCheck: z.unknown().optional(),
-  // Neither limits nor privileges nor log shipping exist without a container engine.
+  // Neither limits nor privileges exist without a container engine.
   Cpu: z.unknown().optional(),
   LinuxParameters: z.unknown().optional(),
-  LogConfiguration: z.unknown().optional(),
   Memory: z.unknown().optional(),
   MemoryReservation: z.unknown().optional(),
   Privileged: z.unknown().optional(),
@@ -54,6 +56,8 @@ const TaskDefinition = z.object({
   NetworkMode: z.literal('awsvpc', { error: 'NetworkMode must be awsvpc: each task has its own port here' }),
   RequiresCompatibilities: z.array(z.string()).default([]),
   ContainerDefinitions: z.array(Container).length(1, { error: 'exactly one container a task is run here' }),
+  TaskRoleArn: z.string().optional(),
+  ExecutionRoleArn: z.string().optional(),
   Volumes: z
     .array(
       z.strictObject(
@@ -64,13 +68,19 @@ const TaskDefinition = z.object({
     .default([]),
 });
 
-const INERT = ['Cpu', 'EphemeralStorage', 'ExecutionRoleArn', 'Memory', 'RuntimePlatform', 'TaskRoleArn'];
+const INERT = ['Cpu', 'EphemeralStorage', 'Memory', 'RuntimePlatform'];
 
 /** A task definition, checked, with everything needed to start its container. */
 export interface TaskBlueprint {
   readonly arn: string;
   readonly family: string;
   readonly region: string;
+  /** Role of the container's own calls. */
+  readonly taskRoleArn: string | undefined;
+  /** Role by which ECS pulls the image and ships the log. */
+  readonly executionRoleArn: string | undefined;
+  /** CloudWatch log group that the container's output goes to. */
+  readonly logGroup: string | undefined;
   readonly container: {
     readonly name: string;
     readonly image: string;
@@ -115,6 +125,12 @@ export function taskBlueprint(resource: Resource): TaskBlueprint {
     arn: `arn:aws:ecs:${resource.region}:${resource.account}:task-definition/${family}:1`,
     family,
     region: resource.region,
+    taskRoleArn: properties.TaskRoleArn,
+    executionRoleArn: properties.ExecutionRoleArn,
+    logGroup:
+      container.LogConfiguration?.LogDriver === 'awslogs'
+        ? container.LogConfiguration.Options['awslogs-group']
+        : undefined,
     container: {
       name: container.Name,
       image: container.Image,

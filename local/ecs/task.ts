@@ -3,11 +3,14 @@ import { EventEmitter, once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { NetworkInterface } from '../ec2/security-groups';
 import { freePort } from '../engine/free-port';
 import type { Platform } from '../engine/platform';
 import type { Exit, ManagedProcess } from '../engine/processes';
+import type { CredentialVariables } from '../iam/iam-stand-in';
 import { containerEnvironment } from './container-environment';
 import { localCommand } from './dockerfile';
+import { ECS_TASKS } from './execution-role';
 import type { TaskBlueprint } from './task-blueprint';
 
 export type TaskStatus = 'PENDING' | 'RUNNING' | 'DEACTIVATING' | 'STOPPING' | 'STOPPED';
@@ -22,6 +25,14 @@ interface TaskEvents {
   stopped: [];
 }
 
+/** How a service places its tasks and names them. */
+export interface TaskPlacement {
+  readonly arn: (id: string) => string;
+  readonly metadataUri: (id: string) => string;
+  /** Ids. */
+  readonly securityGroups: readonly string[];
+}
+
 /** One running copy of a task definition: a child process with its own port and its own volumes. */
 export class Task extends EventEmitter<TaskEvents> {
   readonly id = randomBytes(16).toString('hex');
@@ -30,19 +41,28 @@ export class Task extends EventEmitter<TaskEvents> {
   stoppedReason = '';
   restartCount = 0;
   hostPort = 0;
+  readonly network: NetworkInterface;
+  private credentials: CredentialVariables | undefined;
+  /** The container's environment with gates in place of the VPC's endpoints. */
+  private seen: Awaited<ReturnType<Platform['privateEndpoints']['seenBy']>> | undefined;
   private process: ManagedProcess | undefined;
   private readonly volumeDirectory: string;
   private readonly logFile: string;
 
   constructor(
     readonly blueprint: TaskBlueprint,
-    readonly arn: (id: string) => string,
+    private readonly placement: TaskPlacement,
     private readonly platform: Platform,
-    private readonly metadataUri: (id: string) => string,
   ) {
     super();
+    const { family, region } = blueprint;
+    this.network = { name: `task ${family} ${this.id.slice(0, 8)}`, region, groups: placement.securityGroups };
     this.volumeDirectory = join(platform.stateDirectory, 'tasks', this.id);
     this.logFile = platform.logFile(`${blueprint.family}-${blueprint.region}-${this.id.slice(0, 8)}`);
+  }
+
+  arn(id: string): string {
+    return this.placement.arn(id);
   }
 
   /** Process id of the container, `undefined` while it does not run. */
@@ -55,7 +75,11 @@ export class Task extends EventEmitter<TaskEvents> {
     for (const { volume } of this.blueprint.container.mounts) {
       mkdirSync(join(this.volumeDirectory, volume), { recursive: true });
     }
+    const { container, taskRoleArn } = this.blueprint;
+    const { iam, privateEndpoints } = this.platform;
     this.hostPort = await freePort();
+    this.seen = await privateEndpoints.seenBy(this.network, this.network.name, container.environment);
+    this.credentials = taskRoleArn ? iam.assumeRole(taskRoleArn, ECS_TASKS, this.id, this.network) : undefined;
     if (this.isStopping) this.finish();
     else void this.keepRunning();
   }
@@ -104,6 +128,8 @@ export class Task extends EventEmitter<TaskEvents> {
 
   private finish(): void {
     this.status = 'STOPPED';
+    if (this.credentials) this.platform.iam.revoke(this.credentials);
+    void this.seen?.close();
     rmSync(this.volumeDirectory, { recursive: true, force: true });
     this.emit('stopped');
   }
@@ -115,13 +141,15 @@ export class Task extends EventEmitter<TaskEvents> {
     const place = {
       hostPort: this.hostPort,
       volumeDirectory: this.volumeDirectory,
-      metadataUri: this.metadataUri(this.id),
+      metadataUri: this.placement.metadataUri(this.id),
     };
+    const machine = this.platform.childEnvironment(region, this.credentials);
+    const environment = this.seen?.environment ?? container.environment;
     this.process = this.platform.processes.start({
       command: program,
       args,
       cwd: container.directory,
-      env: containerEnvironment(this.blueprint, place, this.platform.childEnvironment(region)),
+      env: containerEnvironment({ ...container, environment }, place, machine),
       logFile: this.logFile,
     });
     const exit = await this.process.exited;

@@ -1,10 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { queryApi } from '../aws-front/query-protocol';
 import { ServiceError } from '../aws-front/service-error';
+import type { Gate } from '../ec2/gate';
+import type { NetworkInterface } from '../ec2/security-groups';
 import { physicalName } from '../engine/physical-name';
 import type { Platform } from '../engine/platform';
 import { Flag, parseProperties } from '../engine/properties';
 import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
+import { openCacheGate } from './cache-gate';
+import type { PasswordFor } from './login-rewriter';
+import { loginAccessKey } from './login-token';
 import { type RedisServer, type RedisUser, startRedisServer } from './redis-server';
 
 /** Parameters of ElastiCache parameter groups that are directives of `redis-server` 7 under the same name. */
@@ -44,6 +50,8 @@ const ReplicationGroup = z.object({
     .default(1),
   TransitEncryptionEnabled: Flag.default(false),
   UserGroupIds: z.array(z.string()).max(1, { error: 'a cache has one user group' }).default([]),
+  SecurityGroupIds: z.array(z.string()).default([]),
+  Port: z.coerce.number().int().default(6379),
 });
 
 const User = z.object({
@@ -74,10 +82,8 @@ const INERT_GROUP_PROPERTIES = [
   'NetworkType',
   'NotificationTopicArn',
   'NumCacheClusters',
-  'Port',
   'PreferredMaintenanceWindow',
   'ReplicasPerNodeGroup',
-  'SecurityGroupIds',
   'SnapshotRetentionLimit',
   'SnapshotWindow',
   'TransitEncryptionMode',
@@ -104,12 +110,14 @@ interface RunningGroup {
   readonly nodeType: string;
   readonly tls: boolean;
   readonly server: RedisServer;
+  /** Where whoever operates this machine reaches it. */
+  readonly port: number;
 }
 
 /**
- * ElastiCache: one real `redis-server` for each replication group. Replica nodes are not run; the reader endpoint is the
- * primary. Access lists of users hold here as in the cloud; whether the token of a login was signed by a role that may
- * connect is not checked.
+ * ElastiCache: one real `redis-server` for each replication group, behind gates that end TLS. Replica nodes are not run;
+ * the reader endpoint is the primary. Security groups decide who reaches it, IAM whose token logs in, and the access
+ * lists of users what they may do then.
  */
 export class ElastiCacheStandIn {
   private readonly parameterGroups = new Map<string, Readonly<Record<string, string>>>();
@@ -195,12 +203,34 @@ export class ElastiCacheStandIn {
     }
     const server = await startRedisServer(this.platform, {
       name: `${id}-${resource.region}`,
-      tls,
       directives: this.directives(resource.region, properties.CacheParameterGroupName),
       users: this.usersOf(resource.region, properties.UserGroupIds),
     });
+    const place: NetworkInterface = {
+      name: `cache ${id}`,
+      region: resource.region,
+      groups: properties.SecurityGroupIds,
+    };
+    const files = tls ? await this.platform.authority.issue(`${id}-${resource.region}`) : undefined;
+    const way = {
+      serverPort: server.port,
+      tls: files && { key: readFileSync(files.keyFile), cert: readFileSync(files.certificateFile) },
+      passwordFor: properties.UserGroupIds.length > 0 ? this.loginTo(id, resource.region, server) : undefined,
+    };
+    const open = (client: NetworkInterface | undefined, clientName: string): Promise<Gate> => {
+      const from = client
+        ? ({ kind: 'interface', interface: client } as const)
+        : ({ kind: 'internet', name: clientName } as const);
+      const to = { kind: 'interface', interface: place } as const;
+      return openCacheGate({
+        ...way,
+        admits: () => this.platform.securityGroups.permits(from, to, properties.Port),
+      });
+    };
+    const door = await openCacheGate({ ...way, admits: () => true });
+    const withdraw = this.platform.privateEndpoints.add(door.port, open);
     this.groups.set(key, {
-      ...{ id, region: resource.region, tls, server },
+      ...{ id, region: resource.region, tls, server, port: door.port },
       description: properties.ReplicationGroupDescription,
       engine: properties.Engine,
       nodeType: properties.CacheNodeType,
@@ -210,14 +240,31 @@ export class ElastiCacheStandIn {
       attributes: {
         ReplicationGroupId: id,
         'PrimaryEndPoint.Address': '127.0.0.1',
-        'PrimaryEndPoint.Port': String(server.port),
+        'PrimaryEndPoint.Port': String(door.port),
         'ReaderEndPoint.Address': '127.0.0.1',
-        'ReaderEndPoint.Port': String(server.port),
+        'ReaderEndPoint.Port': String(door.port),
       },
       stop: async () => {
         this.groups.delete(key);
+        withdraw();
+        await door.close();
         await server.stop();
       },
+    };
+  }
+
+  /** Judges logins: the token's signer must be allowed to connect to this cache as this user. */
+  private loginTo(cacheName: string, region: string, server: RedisServer): PasswordFor {
+    const { iam, account } = this.platform;
+    const arn = (kind: string, id: string) => `arn:aws:elasticache:${region}:${account}:${kind}:${id}`;
+    return (userId, token) => {
+      const accessKeyId = loginAccessKey(token, { cacheName, userId, region, now: new Date() });
+      const caller = accessKeyId === undefined ? undefined : iam.callerOf(accessKeyId);
+      const resources = [arn('replicationgroup', cacheName), arn('user', userId)];
+      const mayConnect =
+        caller &&
+        resources.every((resource) => !iam.refusal(caller.principal, { action: 'elasticache:Connect', resource }));
+      return mayConnect ? server.password : undefined;
     };
   }
 
@@ -239,7 +286,7 @@ export class ElastiCacheStandIn {
 }
 
 function description(group: RunningGroup, account: string): object {
-  const endpoint = { Address: '127.0.0.1', Port: group.server.port };
+  const endpoint = { Address: '127.0.0.1', Port: group.port };
   return {
     ReplicationGroupId: group.id,
     ARN: `arn:aws:elasticache:${group.region}:${account}:replicationgroup:${group.id}`,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,17 +13,19 @@ export interface RedisUser {
 }
 
 export interface RedisServerOptions {
-  /** Name of its directory, certificate and log; unique on this machine. */
+  /** Name of its directory and log; unique on this machine. */
   readonly name: string;
-  readonly tls: boolean;
   /** Further `redis.conf` directives, from the template's parameter group. */
   readonly directives: Readonly<Record<string, string>>;
-  /** Who may log in, with any password; without it, everybody may do everything. */
+  /** Who may log in; without it, everybody may do everything. */
   readonly users?: readonly RedisUser[] | undefined;
 }
 
 export interface RedisServer {
+  /** Plain TCP. */
   readonly port: number;
+  /** Every user's password. */
+  readonly password: string;
   stop(): Promise<void>;
 }
 
@@ -39,16 +42,15 @@ const PORT_ATTEMPTS = 3;
 export async function startRedisServer(platform: Platform, options: RedisServerOptions): Promise<RedisServer> {
   const directory = join(platform.stateDirectory, 'elasticache', options.name);
   mkdirSync(directory, { recursive: true });
-  const security = options.tls ? await tlsArguments(platform, options.name) : [];
+  const password = randomBytes(32).toString('hex');
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     const server = platform.processes.start({
       command: 'redis-server',
       args: [
-        ...(options.tls ? ['--port', '0', '--tls-port', String(port)] : ['--port', String(port)]),
-        ...['--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no', '--maxmemory', MAX_MEMORY],
-        ...security,
-        ...userArguments(options.users),
+        ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory],
+        ...['--save', '', '--appendonly', 'no', '--maxmemory', MAX_MEMORY],
+        ...userArguments(options.users, password),
         ...Object.entries(options.directives).flatMap(([name, value]) => [`--${name}`, value]),
       ],
       cwd: directory,
@@ -59,6 +61,7 @@ export async function startRedisServer(platform: Platform, options: RedisServerO
     if (words === undefined) {
       return {
         port,
+        password,
         stop: async () => {
           await server.stop(STOP_GRACE_MS);
         },
@@ -70,23 +73,10 @@ export async function startRedisServer(platform: Platform, options: RedisServerO
   }
 }
 
-function userArguments(users: readonly RedisUser[] | undefined): string[] {
+function userArguments(users: readonly RedisUser[] | undefined, password: string): string[] {
   if (users === undefined) return [];
-  const named = users.flatMap(({ name, access }) => ['--user', name, 'nopass', ...access]);
+  const named = users.flatMap(({ name, access }) => ['--user', name, `>${password}`, ...access]);
   return [...named, '--user', 'default', 'reset', 'off'];
-}
-
-async function tlsArguments(platform: Platform, name: string): Promise<string[]> {
-  const { keyFile, certificateFile } = await platform.authority.issue(name);
-  const files = [
-    '--tls-key-file',
-    keyFile,
-    '--tls-cert-file',
-    certificateFile,
-    '--tls-ca-cert-file',
-    platform.authority.file,
-  ];
-  return [...files, '--tls-auth-clients', 'no'];
 }
 
 /** Waits for the server's own ready line; gives its last lines when it ends before. */

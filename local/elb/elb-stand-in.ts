@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SecurityGroups } from '../ec2/security-groups';
 import { physicalId, physicalName } from '../engine/physical-name';
 import { parseProperties } from '../engine/properties';
 import type { Resource, ResourceModule, Running } from '../engine/types';
@@ -14,6 +15,7 @@ const LoadBalancerProperties = z.object({
   Name: z.string().optional(),
   Type: z.literal('application', { error: 'only application load balancers are run here' }).default('application'),
   Scheme: z.enum(['internet-facing', 'internal']).default('internet-facing'),
+  SecurityGroups: z.array(z.string()).default([]),
   LoadBalancerAttributes: Attributes,
 });
 
@@ -56,7 +58,11 @@ export class ElbStandIn {
   private readonly listeners = new Map<string, Listener>();
   private readonly groups = new Map<string, TargetGroup>();
 
-  constructor(private readonly certificates: Certificates) {}
+  constructor(
+    private readonly certificates: Certificates,
+    /** By default nothing is in any security group. */
+    private readonly securityGroups = new SecurityGroups(() => undefined),
+  ) {}
 
   readonly modules: readonly ResourceModule[] = [
     { type: 'AWS::ElasticLoadBalancingV2::LoadBalancer', start: async (resource) => this.startBalancer(resource) },
@@ -83,7 +89,6 @@ export class ElbStandIn {
     const inert = [
       'EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic',
       'IpAddressType',
-      'SecurityGroups',
       'SubnetMappings',
       'Subnets',
     ];
@@ -94,7 +99,8 @@ export class ElbStandIn {
     const arn = `arn:aws:elasticloadbalancing:${resource.region}:${resource.account}:loadbalancer/${fullName}`;
     const dnsName = `${name}-${id}.${resource.region}.elb.amazonaws.com`.toLowerCase();
     const idle = attribute(properties.LoadBalancerAttributes, 'idle_timeout.timeout_seconds', 60);
-    this.balancers.set(arn, new LoadBalancer(arn, dnsName, resource.region, idle * 1000));
+    const network = { name: `load balancer ${name}`, region: resource.region, groups: properties.SecurityGroups };
+    this.balancers.set(arn, new LoadBalancer(arn, dnsName, network, idle * 1000));
     return {
       ref: arn,
       attributes: {
@@ -103,7 +109,7 @@ export class ElbStandIn {
         LoadBalancerFullName: fullName,
         DNSName: dnsName,
         CanonicalHostedZoneID: `Z-ELB-${resource.region}`,
-        SecurityGroups: resource.properties.SecurityGroups ?? [],
+        SecurityGroups: properties.SecurityGroups,
       },
       stop: async () => {
         this.balancers.delete(arn);
@@ -121,6 +127,7 @@ export class ElbStandIn {
     const group = new TargetGroup({
       arn,
       deregistrationDelayMs: delay * 1000,
+      securityGroups: this.securityGroups,
       healthCheck: {
         path: properties.HealthCheckPath,
         intervalMs: properties.HealthCheckIntervalSeconds * 1000,
@@ -145,9 +152,10 @@ export class ElbStandIn {
     }
     const balancer = required(this.balancers, properties.LoadBalancerArn, 'load balancer');
     const defaultAction = listenerAction(properties.DefaultActions);
-    if (defaultAction.kind === 'forward') this.targetGroup(defaultAction.targetGroupArn);
+    if (defaultAction.kind === 'forward') this.targetGroup(defaultAction.targetGroupArn).attach(balancer.network);
     const listener = new Listener(
       {
+        balancer: balancer.network,
         protocol: properties.Protocol,
         port: properties.Port,
         certificateNames: properties.Certificates.flatMap(({ CertificateArn }) =>
@@ -170,7 +178,7 @@ export class ElbStandIn {
     const properties = parseProperties(resource, RuleProperties);
     const listener = required(this.listeners, properties.ListenerArn, 'listener');
     const action = listenerAction(properties.Actions);
-    if (action.kind === 'forward') this.targetGroup(action.targetGroupArn);
+    if (action.kind === 'forward') this.targetGroup(action.targetGroupArn).attach(listener.options.balancer);
     const { Priority, Conditions } = properties;
     listener.addRule({ priority: Priority, action, matches: (request) => meets(request, Conditions) });
     const arn = `${properties.ListenerArn.replace(':listener/', ':listener-rule/')}/${physicalId('x', resource).slice(2, 18)}`;

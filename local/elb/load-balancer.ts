@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { NetworkInterface } from '../ec2/security-groups';
 import { type LocalServer, serveLocally } from '../engine/http-server';
 import type { ListenerAction } from './listener-rules';
 import { answerPlain, forward, targetAgent } from './reverse-proxy';
 import type { TargetGroup } from './target-group';
 
 export interface ListenerOptions {
+  readonly balancer: NetworkInterface;
   readonly protocol: 'HTTP' | 'HTTPS';
   /** Port in the template; the listener itself has any free port of this machine. */
   readonly port: number;
@@ -80,10 +82,14 @@ export class LoadBalancer {
   constructor(
     readonly arn: string,
     readonly dnsName: string,
-    readonly region: string,
+    readonly network: NetworkInterface,
     /** Idle timeout of connections, ms. */
     readonly idleTimeoutMs: number,
   ) {}
+
+  get region(): string {
+    return this.network.region;
+  }
 
   /** The listener a browser or CloudFront would reach over HTTPS, or the only one there is. */
   get mainListener(): Listener | undefined {

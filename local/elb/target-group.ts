@@ -1,4 +1,6 @@
 import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NetworkInterface, SecurityGroups } from '../ec2/security-groups';
 import { type HealthCheck, isHealthy } from './health-check';
 
 export type TargetState = 'initial' | 'healthy' | 'unhealthy' | 'draining';
@@ -10,9 +12,16 @@ export interface Target {
   readonly state: TargetState;
 }
 
+/** Where a target is placed in the VPC, and the port that it has there. */
+export interface TargetPlace {
+  readonly interface: NetworkInterface;
+  readonly port: number;
+}
+
 interface RegisteredTarget {
   readonly host: string;
   readonly port: number;
+  readonly place: TargetPlace | undefined;
   state: TargetState;
   /** Consecutive check results equal to the last one. */
   streak: number;
@@ -27,6 +36,7 @@ export interface TargetGroupOptions {
   readonly healthCheck: HealthCheck;
   /** Longest wait for requests under way when a target leaves, ms. */
   readonly deregistrationDelayMs: number;
+  readonly securityGroups: SecurityGroups;
 }
 
 interface TargetGroupEvents {
@@ -41,6 +51,7 @@ interface TargetGroupEvents {
  */
 export class TargetGroup extends EventEmitter<TargetGroupEvents> {
   private readonly targets = new Map<string, RegisteredTarget>();
+  private readonly balancers = new Set<NetworkInterface>();
   private turn = 0;
 
   constructor(private readonly options: TargetGroupOptions) {
@@ -64,13 +75,23 @@ export class TargetGroup extends EventEmitter<TargetGroupEvents> {
     return this.targets.get(`${host}:${port}`)?.state;
   }
 
-  /** Adds a target and begins to check it at once. */
-  register(host: string, port: number): void {
+  /** Says that a listener of this load balancer forwards here: it checks the targets. */
+  attach(balancer: NetworkInterface): void {
+    this.balancers.add(balancer);
+  }
+
+  /**
+   * Adds a target and begins to check it at once.
+   *
+   * @param place whose security groups decide whether load balancers reach it; without it they do.
+   */
+  register(host: string, port: number, place?: TargetPlace): void {
     const key = `${host}:${port}`;
     if (this.targets.has(key)) throw new Error(`target ${key} is registered already`);
     const target: RegisteredTarget = {
       host,
       port,
+      place,
       state: 'initial',
       streak: 0,
       inFlight: 0,
@@ -129,13 +150,24 @@ export class TargetGroup extends EventEmitter<TargetGroupEvents> {
 
   private async checkRepeatedly(target: RegisteredTarget): Promise<void> {
     const { healthCheck } = this.options;
-    const passed = await isHealthy(`http://${target.host}:${target.port}`, healthCheck, target.checking.signal);
+    const { signal } = target.checking;
+    const passed = this.reaches(target)
+      ? await isHealthy(`http://${target.host}:${target.port}`, healthCheck, signal)
+      : await delay(healthCheck.timeoutMs, false, { signal }).catch(() => false);
     if (target.checking.signal.aborted) return;
     this.applyResult(target, passed);
     // A new target is asked often, so that it serves as soon as it can; afterwards at the template's interval.
     const pause = target.state === 'initial' ? Math.min(healthCheck.intervalMs, 250) : healthCheck.intervalMs;
     target.timer = setTimeout(() => void this.checkRepeatedly(target), pause);
     target.timer.unref();
+  }
+
+  private reaches({ place }: RegisteredTarget): boolean {
+    if (!place) return true;
+    const to = { kind: 'interface', interface: place.interface } as const;
+    return [...this.balancers].every((balancer) =>
+      this.options.securityGroups.permits({ kind: 'interface', interface: balancer }, to, place.port),
+    );
   }
 
   private applyResult(target: RegisteredTarget, passed: boolean): void {

@@ -5,6 +5,8 @@ export interface ResolvedOrigin {
   readonly region: string;
   /** Certificate names the listener presents; CloudFront refuses an HTTPS origin whose name is not among them. */
   readonly certificateNames: readonly string[];
+  /** Whether the load balancer's security groups let CloudFront connect; if not, connecting times out. */
+  admitsCloudFront?(): boolean;
 }
 
 /** The DNS that CloudFront asks: Route 53's records over the load balancers' own names. */

@@ -1,7 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { AwsFront } from '../aws-front/aws-front';
+import { PrivateEndpoints } from '../ec2/private-endpoints';
+import { SecurityGroups } from '../ec2/security-groups';
+import { type CredentialVariables, IamStandIn } from '../iam/iam-stand-in';
 import { CertificateAuthority } from './certificate-authority';
 import { Processes } from './processes';
 
@@ -13,16 +15,25 @@ export interface Platform {
   readonly processes: Processes;
   readonly authority: CertificateAuthority;
   readonly front: AwsFront;
+  readonly iam: IamStandIn;
+  readonly securityGroups: SecurityGroups;
+  readonly privateEndpoints: PrivateEndpoints;
+  /** Longest wait for a service's first tasks to be healthy, ms. */
+  readonly steadyStateTimeoutMs: number;
   log(line: string): void;
   /** Path of a log file below the state directory. */
   logFile(name: string): string;
   /**
-   * Environment by which AWS SDKs of a process in `region` reach the stand-ins and trust their certificates. Also what
+   * Environment by which AWS SDKs of whoever operates the account reach the stand-ins and trust their certificates; what
    * `.mlcdn/local.json` offers to the operator CLI.
    */
   awsEnvironment(region: string): Record<string, string>;
-  /** Environment of a child that stands for a container or function: nothing of this process but the path to Node. */
-  childEnvironment(region: string): Record<string, string>;
+  /**
+   * Environment of a child that stands for a container or function: nothing of this process but the path to Node.
+   *
+   * @param credentials of the role that it runs as; without them it cannot call AWS.
+   */
+  childEnvironment(region: string, credentials: CredentialVariables | undefined): Record<string, string>;
   close(): Promise<void>;
 }
 
@@ -33,7 +44,11 @@ export interface PlatformOptions {
   readonly log: (line: string) => void;
   /** Port of the AWS endpoint; any free one by default. */
   readonly endpointPort?: number;
+  /** Two minutes by default, ms. */
+  readonly steadyStateTimeoutMs?: number | undefined;
 }
+
+const STEADY_STATE_TIMEOUT_MS = 120_000;
 
 /** Ends leftovers of an earlier run, empties the state directory and opens the AWS endpoint. */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
@@ -46,16 +61,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     rmSync(join(stateDirectory, stale), { recursive: true, force: true });
   }
   const authority = await CertificateAuthority.create(stateDirectory);
-  const front = await AwsFront.start({ account, log, port: options.endpointPort ?? 0 });
-  const credentials = {
-    id: `LOCAL${randomBytes(8).toString('hex').toUpperCase()}`,
-    secret: randomBytes(20).toString('hex'),
-  };
+  const iam = new IamStandIn(account, log);
+  const securityGroups = new SecurityGroups(log);
+  const front = await AwsFront.start({ account, log, iam, securityGroups, port: options.endpointPort ?? 0 });
+  const operator = iam.operator();
 
-  const awsEnvironment = (region: string) => ({
+  const sdkEnvironment = (region: string) => ({
     AWS_ENDPOINT_URL: `http://localhost:${front.port}`,
-    AWS_ACCESS_KEY_ID: credentials.id,
-    AWS_SECRET_ACCESS_KEY: credentials.secret,
     AWS_REGION: region,
     AWS_DEFAULT_REGION: region,
     AWS_EC2_METADATA_DISABLED: 'true',
@@ -67,14 +79,19 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     processes,
     authority,
     front,
+    iam,
+    securityGroups,
+    privateEndpoints: new PrivateEndpoints(),
+    steadyStateTimeoutMs: options.steadyStateTimeoutMs ?? STEADY_STATE_TIMEOUT_MS,
     log,
     logFile: (name) => join(stateDirectory, 'logs', `${name}.log`),
-    awsEnvironment,
-    childEnvironment: (region) => ({
+    awsEnvironment: (region) => ({ ...sdkEnvironment(region), ...operator }),
+    childEnvironment: (region, credentials) => ({
       PATH: [dirname(process.execPath), '/usr/local/bin:/usr/bin:/bin'].join(':'),
       LANG: 'C.UTF-8',
       NODE_OPTIONS: ['loopback-names.cjs', 'child-guard.cjs'].map(requireOption).join(' '),
-      ...awsEnvironment(region),
+      ...sdkEnvironment(region),
+      ...credentials,
     }),
     close: () => front.close(),
   };

@@ -24,6 +24,7 @@ export interface RegionalServices {
   readonly certificates: Certificates;
   readonly queues: Queues;
   readonly secrets: SecretsStandIn;
+  readonly events: EventsStandIn;
   close(): Promise<void>;
 }
 
@@ -31,19 +32,23 @@ export interface RegionalServices {
 export async function startRegionalServices(platform: Platform, distances: Distances): Promise<RegionalServices> {
   const certificates = new Certificates();
   const secrets = new SecretsStandIn();
-  const queues = new Queues((line) => platform.log(line));
-  const elb = new ElbStandIn(certificates);
+  const queues = new Queues((line) => platform.log(line), platform.iam);
+  const elb = new ElbStandIn(certificates, platform.securityGroups);
   const ecs = await EcsStandIn.start(platform, elb);
   const elasticache = new ElastiCacheStandIn(platform);
   const lambda = new LambdaStandIn(platform, queues);
   const sns = new SnsStandIn(lambda, queues);
-  const route53 = new Route53StandIn(elb, distances);
+  const route53 = new Route53StandIn(elb, distances, platform.securityGroups);
   const events = new EventsStandIn(lambda);
   const withModules = [certificates, secrets, queues, elb, ecs, elasticache, lambda, sns, events, route53];
   return {
-    modules: [...withModules.flatMap(({ modules }) => modules), ...inertModules],
+    modules: [
+      ...[platform.iam, platform.securityGroups, ...withModules].flatMap(({ modules }) => modules),
+      ...inertModules,
+    ],
     apis: [ecs.api, elasticache.api, lambda.api, sns.api, route53.api],
-    checks: [() => sns.findings(), () => events.findings()],
+    checks: [sns, lambda, ecs, events].map((service) => () => service.findings()),
+    events,
     dns: route53,
     certificates,
     queues,

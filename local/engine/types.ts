@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Question } from '../iam/iam-stand-in';
 
 /** A resource of the cloud assembly whose properties are evaluated: no intrinsic function is left in them. */
 export interface Resource {
@@ -43,6 +44,8 @@ export interface CallContext {
   readonly region: string;
   readonly account: string;
   readonly accessKeyId: string;
+  /** Throws the service's access-denied error unless the caller may do this. Every action asks before it acts. */
+  authorize(action: string, resource: string, more?: Pick<Question, 'resourcePolicy' | 'context'>): void;
 }
 
 /** One AWS API behind the shared endpoint, chosen by the service name in the request's credential scope. */

@@ -29,6 +29,8 @@ interface Target {
  */
 export class EventsStandIn {
   private readonly targets: Target[] = [];
+  /** Sends one event of a rule to each of its targets. */
+  private readonly rules = new Set<() => readonly { functionArn: string; event: string }[]>();
 
   constructor(private readonly lambda: LambdaStandIn) {}
 
@@ -46,6 +48,20 @@ export class EventsStandIn {
       );
   }
 
+  /**
+   * Lets one period of every enabled rule pass now.
+   *
+   * @throws with what functions that failed said.
+   */
+  async firePeriod(): Promise<void> {
+    const events = [...this.rules].flatMap((eventsOf) => eventsOf());
+    const results = await Promise.all(
+      events.map(({ functionArn, event }) => this.lambda.find(functionArn, '')?.invoke(event)),
+    );
+    const failures = results.flatMap((result) => (result?.functionError ? [result.payload] : []));
+    if (failures.length > 0) throw new Error(failures.join('; '));
+  }
+
   private startRule(resource: Resource): Running {
     const properties = parseProperties(resource, RuleProperties, ['Description']);
     const name = properties.Name ?? physicalName(resource);
@@ -54,15 +70,22 @@ export class EventsStandIn {
       if (!this.lambda.find(Arn, resource.region)) throw new Error(`Targets: there is no function ${Arn}`);
       this.targets.push({ origin: `${resource.stackName}/${resource.logicalId}`, ruleArn, functionArn: Arn });
     }
+    const eventsOf = () =>
+      properties.Targets.map(({ Arn, Input }) => ({
+        functionArn: Arn,
+        event: Input ?? JSON.stringify(scheduledEvent(resource, ruleArn)),
+      }));
     const fire = () => {
-      for (const { Arn, Input } of properties.Targets) {
-        const event = Input ?? JSON.stringify(scheduledEvent(resource, ruleArn));
-        this.lambda.find(Arn, resource.region)?.invokeLater(event);
-      }
+      for (const { functionArn, event } of eventsOf()) this.lambda.find(functionArn, '')?.invokeLater(event);
     };
-    const timer =
-      properties.State === 'ENABLED' ? setInterval(fire, periodMs(properties.ScheduleExpression)) : undefined;
-    return { ref: name, attributes: { Arn: ruleArn }, stop: async () => clearInterval(timer) };
+    const enabled = properties.State === 'ENABLED';
+    const timer = enabled ? setInterval(fire, periodMs(properties.ScheduleExpression)) : undefined;
+    if (enabled) this.rules.add(eventsOf);
+    const stop = async () => {
+      clearInterval(timer);
+      this.rules.delete(eventsOf);
+    };
+    return { ref: name, attributes: { Arn: ruleArn }, stop };
   }
 }
 

@@ -9,8 +9,6 @@ interface InertType {
 
 const arn = (service: string, path: (resource: Resource) => string) => (resource: Resource) =>
   `arn:aws:${service}:${resource.region}:${resource.account}:${path(resource)}`;
-const globalArn = (service: string, path: (resource: Resource) => string) => (resource: Resource) =>
-  `arn:aws:${service}::${resource.account}:${path(resource)}`;
 const id = (prefix: string) => (resource: Resource) => physicalId(prefix, resource);
 const name = (resource: Resource) => physicalName(resource);
 const given = (property: string) => (resource: Resource) => {
@@ -23,7 +21,7 @@ const withId = (prefix: string, idAttribute = 'Id'): InertType => ({
 });
 
 /**
- * Identity, network, log, alarm and scaling resources: real on AWS, without behaviour here. A type that is not listed,
+ * Network, log, alarm and scaling resources: real on AWS, without behaviour here. A type that is not listed,
  * or an attribute that a row does not make, is an error, never a guess.
  */
 const INERT_TYPES: Readonly<Record<string, InertType>> = {
@@ -50,12 +48,6 @@ const INERT_TYPES: Readonly<Record<string, InertType>> = {
   'AWS::EC2::NatGateway': withId('nat', 'NatGatewayId'),
   'AWS::EC2::Route': { ref: name },
   'AWS::EC2::RouteTable': withId('rtb', 'RouteTableId'),
-  'AWS::EC2::SecurityGroup': {
-    ref: id('sg'),
-    attributes: { GroupId: id('sg'), Id: id('sg'), VpcId: (r) => r.properties.VpcId },
-  },
-  'AWS::EC2::SecurityGroupEgress': withId('sgr'),
-  'AWS::EC2::SecurityGroupIngress': withId('sgr'),
   'AWS::EC2::Subnet': {
     ref: id('subnet'),
     attributes: {
@@ -77,18 +69,6 @@ const INERT_TYPES: Readonly<Record<string, InertType>> = {
   },
   'AWS::EC2::VPCEndpoint': withId('vpce'),
   'AWS::EC2::VPCGatewayAttachment': { ref: name },
-  'AWS::IAM::ManagedPolicy': {
-    ref: globalArn('iam', (r) => `policy/${given('ManagedPolicyName')(r)}`),
-    attributes: { PolicyArn: globalArn('iam', (r) => `policy/${given('ManagedPolicyName')(r)}`) },
-  },
-  'AWS::IAM::Policy': { ref: given('PolicyName') },
-  'AWS::IAM::Role': {
-    ref: given('RoleName'),
-    attributes: {
-      Arn: globalArn('iam', (r) => `role/${given('RoleName')(r)}`),
-      RoleId: (r) => physicalId('AROA', r).replace('-', '').toUpperCase(),
-    },
-  },
   'AWS::Logs::LogGroup': {
     ref: given('LogGroupName'),
     attributes: { Arn: arn('logs', (r) => `log-group:${given('LogGroupName')(r)}:*`) },

@@ -11,7 +11,7 @@ const MAX_SYNC_PAYLOAD = 6 * 1024 * 1024;
 export function lambdaApi(find: (nameOrArn: string, region: string) => LambdaFunction | undefined): AwsApi {
   return {
     signingName: 'lambda',
-    handle: async (request, response, { region }) => {
+    handle: async (request, response, context) => {
       try {
         const { pathname } = new URL(request.url ?? '/', 'http://localhost');
         const [, encoded] = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(pathname) ?? [];
@@ -19,7 +19,10 @@ export function lambdaApi(find: (nameOrArn: string, region: string) => LambdaFun
           throw new ServiceError('NotImplemented', `lambda ${request.method} ${pathname} has no stand-in here`, 501);
         }
         const name = decodeURIComponent(encoded);
+        const { region, account } = context;
         const lambda = find(name, region);
+        const arn = lambda?.options.arn ?? `arn:aws:lambda:${region}:${account}:function:${name}`;
+        context.authorize('lambda:InvokeFunction', arn);
         if (!lambda)
           throw new ServiceError('ResourceNotFoundException', `Function not found: ${name} in ${region}`, 404);
         const payload = checkedPayload(await text(request));

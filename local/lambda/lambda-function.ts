@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import type { NetworkInterface } from '../ec2/security-groups';
 import type { Platform } from '../engine/platform';
 import type { ManagedProcess } from '../engine/processes';
+import type { CredentialVariables } from '../iam/iam-stand-in';
 
 /** Pauses before the repeats of a failed asynchronous invocation. AWS waits 1 and 2 minutes; short here, to be watched. */
 const ASYNC_RETRY_PAUSES_MS = [1_000, 2_000];
@@ -21,6 +23,16 @@ export interface LambdaFunctionOptions {
   readonly timeoutMs: number;
   readonly memoryMegabytes: number;
   readonly environment: Readonly<Record<string, string>>;
+  readonly roleArn: string;
+  /** `undefined` outside every VPC. */
+  readonly network: NetworkInterface | undefined;
+}
+
+/** What a function's processes have in common: their role's credentials, and the environment with their gates in it. */
+interface Surroundings {
+  readonly credentials: CredentialVariables;
+  readonly environment: Readonly<Record<string, string>>;
+  close(): Promise<void>;
 }
 
 /** An invocation's outcome; with `functionError` the payload is Lambda's error document. */
@@ -32,6 +44,8 @@ export interface InvocationResult {
 /** What becomes of asynchronous events that kept failing. */
 export interface AsyncPolicy {
   readonly retries: number;
+  /** Queue that they go to. */
+  readonly queueArn?: string;
   onFailure(event: string, result: InvocationResult): void;
 }
 
@@ -40,6 +54,7 @@ const Reply = z.object({ payload: z.string(), functionError: z.boolean().default
 /** A function: one child process, started at the first event, kept warm, answering one event at a time. */
 export class LambdaFunction {
   private process: ManagedProcess | undefined;
+  private surroundings: Promise<Surroundings> | undefined;
   private queue: Promise<unknown> = Promise.resolve();
   private readonly closing = new AbortController();
   private readonly pending = new Set<Promise<void>>();
@@ -72,6 +87,7 @@ export class LambdaFunction {
     this.closing.abort();
     await this.process?.stop(STOP_GRACE_MS);
     await this.idle();
+    await (await this.surroundings)?.close();
   }
 
   private async runWithRetries(event: string): Promise<void> {
@@ -91,7 +107,8 @@ export class LambdaFunction {
   private async runOnce(event: string): Promise<InvocationResult> {
     const { timeoutMs } = this.options;
     const requestId = randomUUID();
-    const environment = this.warmProcess();
+    this.surroundings ??= this.surround();
+    const environment = this.warmProcess(await this.surroundings);
     const { child } = environment;
     const replied = once(child, 'message').then(([message]: unknown[]) => Reply.parse(message));
     const deadline = Date.now() + timeoutMs;
@@ -113,10 +130,25 @@ export class LambdaFunction {
     return failure('Runtime.ExitError', `RequestId: ${requestId} Error: Runtime exited: ${why}`);
   }
 
-  private warmProcess(): ManagedProcess {
+  private async surround(): Promise<Surroundings> {
+    const { name, environment, roleArn, network } = this.options;
+    const { iam, privateEndpoints } = this.platform;
+    const credentials = iam.assumeRole(roleArn, 'lambda.amazonaws.com', name, network);
+    const seen = await privateEndpoints.seenBy(network, `function ${name}`, environment);
+    return {
+      credentials,
+      environment: seen.environment,
+      close: async () => {
+        iam.revoke(credentials);
+        await seen.close();
+      },
+    };
+  }
+
+  private warmProcess({ credentials, environment }: Surroundings): ManagedProcess {
     if (this.process) return this.process;
-    const { name, region, directory, handler, environment, memoryMegabytes } = this.options;
-    const machine = this.platform.childEnvironment(region);
+    const { name, region, directory, handler, memoryMegabytes } = this.options;
+    const machine = this.platform.childEnvironment(region, credentials);
     const started = this.platform.processes.start({
       command: process.execPath,
       args: [resolve(__dirname, 'runtime.cjs'), directory, handler],

@@ -5,6 +5,7 @@ import { physicalName } from '../engine/physical-name';
 import type { Platform } from '../engine/platform';
 import { parseProperties } from '../engine/properties';
 import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
+import { matchesArn } from '../iam/wildcards';
 import type { Queues } from '../sns/queues';
 import { lambdaApi } from './lambda-api';
 import { LambdaFunction } from './lambda-function';
@@ -16,6 +17,8 @@ const FunctionProperties = z.object({
   Runtime: z.string().startsWith('nodejs', { error: 'only Node.js runtimes are run here' }),
   Timeout: z.coerce.number().int().positive().default(3),
   MemorySize: z.coerce.number().int().default(128),
+  Role: z.string(),
+  VpcConfig: z.looseObject({ SecurityGroupIds: z.array(z.string()), SubnetIds: z.array(z.string()) }).optional(),
   Environment: z.object({ Variables: z.record(z.string(), z.coerce.string()) }).default({ Variables: {} }),
   DeadLetterConfig: z.object({ TargetArn: z.string() }).optional(),
 });
@@ -28,10 +31,8 @@ const INERT_FUNCTION_PROPERTIES = [
   'LoggingConfig',
   'RecursiveLoop',
   'ReservedConcurrentExecutions',
-  'Role',
   'RuntimeManagementConfig',
   'TracingConfig',
-  'VpcConfig',
 ];
 
 const EventInvokeConfig = z.object({
@@ -48,6 +49,11 @@ const Permission = z.object({
   SourceArn: z.string().optional(),
   SourceAccount: z.string().optional(),
 });
+
+const LAMBDA = 'lambda.amazonaws.com';
+
+/** What Lambda needs as the function's role to connect it to a VPC (Lambda developer guide, "Execution role permissions"). */
+const NETWORK_ACTIONS = ['ec2:CreateNetworkInterface', 'ec2:DescribeNetworkInterfaces', 'ec2:DeleteNetworkInterface'];
 
 /** Lambda: each function is a child process that runs the handler of the bundled asset. */
 export class LambdaStandIn {
@@ -81,7 +87,7 @@ export class LambdaStandIn {
     return this.permissions.some(({ functionArn: allowed, permission }) => {
       const { Action, Principal, SourceArn, SourceAccount } = permission;
       const accountMatches = SourceAccount === undefined || sourceArn.split(':')[4] === SourceAccount;
-      const arnMatches = SourceArn === undefined || arnPattern(SourceArn).test(sourceArn);
+      const arnMatches = SourceArn === undefined || matchesArn(SourceArn, sourceArn);
       const actionMatches = ['lambda:InvokeFunction', 'lambda:*'].includes(Action);
       return allowed === functionArn && Principal === principal && actionMatches && accountMatches && arnMatches;
     });
@@ -91,6 +97,8 @@ export class LambdaStandIn {
     const properties = parseProperties(resource, FunctionProperties, INERT_FUNCTION_PROPERTIES);
     const name = properties.FunctionName ?? physicalName(resource);
     const arn = `arn:aws:lambda:${resource.region}:${resource.account}:function:${name}`;
+    const { Role, VpcConfig } = properties;
+    this.platform.iam.requireTrust(Role, LAMBDA);
     const lambda = new LambdaFunction(
       {
         ...{ name, arn, region: resource.region, handler: properties.Handler },
@@ -98,6 +106,8 @@ export class LambdaStandIn {
         timeoutMs: properties.Timeout * 1000,
         memoryMegabytes: properties.MemorySize,
         environment: properties.Environment.Variables,
+        roleArn: Role,
+        network: VpcConfig && { name: `function ${name}`, region: resource.region, groups: VpcConfig.SecurityGroupIds },
       },
       this.platform,
     );
@@ -112,6 +122,18 @@ export class LambdaStandIn {
         await lambda.close();
       },
     };
+  }
+
+  /** What keeps functions from their network and their failed events from their queues. */
+  findings(): string[] {
+    return [...this.functions.values()].flatMap(({ options, asyncPolicy }) => {
+      const { name, roleArn, network } = options;
+      const asked = network ? NETWORK_ACTIONS : [];
+      const refused = asked.map((action) => this.platform.iam.missing(roleArn, LAMBDA, { action, resource: '*' }));
+      const queue = asyncPolicy.queueArn;
+      if (queue !== undefined) refused.push(this.queues.refusalOfRole(queue, roleArn));
+      return refused.flatMap((sentence) => (sentence ? [`function ${name}: ${sentence}`] : []));
+    });
   }
 
   private codeDirectory(resource: Resource, code: z.infer<typeof FunctionProperties>['Code'], name: string): string {
@@ -144,10 +166,14 @@ export class LambdaStandIn {
 
   private onFailureSendTo(lambda: LambdaFunction, queueArn: string, retries: number): void {
     const queue = this.queues.required(queueArn);
+    const { arn, roleArn } = lambda.options;
     lambda.asyncPolicy = {
       retries,
-      onFailure: (event, result) =>
-        queue.send(event, { ErrorMessage: result.payload, FunctionArn: lambda.options.arn }),
+      queueArn,
+      onFailure: (event, result) => {
+        if (this.queues.refusalOfRole(queueArn, roleArn)) return;
+        queue.send(event, { ErrorMessage: result.payload, FunctionArn: arn });
+      },
     };
   }
 
@@ -156,12 +182,4 @@ export class LambdaStandIn {
     if (!lambda) throw new Error(`FunctionName: there is no function ${nameOrArn} in ${region}`);
     return lambda;
   }
-}
-
-function arnPattern(pattern: string): RegExp {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`);
 }

@@ -23,13 +23,15 @@ const UpdateRequest = z.object({
 export function route53Api(checks: HealthChecks): AwsApi {
   return {
     signingName: 'route53',
-    handle: async (request, response) => {
+    handle: async (request, response, context) => {
       const send = (status: number, root: string, content: object) => {
         response.writeHead(status, { 'content-type': 'text/xml' });
         response.end(xml.build({ [root]: { '@xmlns': NAMESPACE, ...content } }));
       };
       try {
         const id = healthCheckId(request);
+        const action = request.method === 'GET' ? 'GetHealthCheck' : 'UpdateHealthCheck';
+        context.authorize(`route53:${action}`, `arn:aws:route53:::healthcheck/${id}`);
         if (request.method === 'GET') {
           send(200, 'GetHealthCheckResponse', { HealthCheck: described(checks, id) });
           return;

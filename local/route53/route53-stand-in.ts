@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { type Peer, SecurityGroups } from '../ec2/security-groups';
 import type { ElbStandIn } from '../elb/elb-stand-in';
+import type { LoadBalancer } from '../elb/load-balancer';
 import type { Distances, Dns, ResolvedOrigin } from '../engine/network';
 import { physicalId } from '../engine/physical-name';
 import { Flag, parseProperties } from '../engine/properties';
@@ -44,14 +46,14 @@ interface Answer {
 /** Route 53: alias records, simple, by latency or with failover, over the load balancers of this machine. */
 export class Route53StandIn implements Dns {
   private readonly records: AliasRecord[] = [];
-  private readonly healthChecks = new HealthChecks(
-    (hostname) => this.elb.balancerByDnsName(hostname)?.mainListener?.url,
-  );
+  private readonly healthChecks = new HealthChecks((hostname) => this.endpointUrl(hostname));
   readonly api: AwsApi = route53Api(this.healthChecks);
 
   constructor(
     private readonly elb: ElbStandIn,
     private readonly distances: Distances,
+    /** By default nothing is in any security group. */
+    private readonly securityGroups = new SecurityGroups(() => undefined),
   ) {}
 
   readonly modules: readonly ResourceModule[] = [
@@ -74,6 +76,18 @@ export class Route53StandIn implements Dns {
    */
   resolve(hostname: string, fromRegion: string): ResolvedOrigin | undefined {
     return this.answer(normalized(hostname), fromRegion)?.origin;
+  }
+
+  /** Where Route 53's checkers reach a load balancer, `undefined` when there is none or its groups keep them out. */
+  private endpointUrl(hostname: string): string | undefined {
+    const balancer = this.elb.balancerByDnsName(hostname);
+    const listener = balancer?.mainListener;
+    if (!balancer || !listener) return undefined;
+    return this.admits({ kind: 'route53' }, balancer, listener.options.port) ? listener.url : undefined;
+  }
+
+  private admits(from: Peer, { network }: LoadBalancer, port: number): boolean {
+    return this.securityGroups.permits(from, { kind: 'interface', interface: network }, port);
   }
 
   private answer(name: string, fromRegion: string): Answer | undefined {
@@ -102,8 +116,10 @@ export class Route53StandIn implements Dns {
     if (!balancer) return this.answer(target, fromRegion);
     const listener = balancer.mainListener;
     if (!listener) return undefined;
-    const { certificateNames } = listener.options;
-    return { origin: { url: listener.url, region: balancer.region, certificateNames }, isHealthy: balancer.isHealthy };
+    const { certificateNames, port } = listener.options;
+    const admitsCloudFront = () => this.admits({ kind: 'cloudfront' }, balancer, port);
+    const origin = { url: listener.url, region: balancer.region, certificateNames, admitsCloudFront };
+    return { origin, isHealthy: balancer.isHealthy };
   }
 
   private startRecordSet(resource: Resource): Running {

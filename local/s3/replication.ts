@@ -7,6 +7,9 @@ import { destinationsOf, type ReplicationRule } from './replication-rules';
 import { storeBytes } from './staged-body';
 import type { VersionRecord } from './version-record';
 
+/** Says what keeps S3 from an action of a replication as the bucket's role; `undefined` when nothing does. */
+export type ReplicationRefusal = (action: string, resource: string) => string | undefined;
+
 export interface ReplicationOptions {
   readonly buckets: BucketRegistry;
   readonly clock: Clock;
@@ -21,6 +24,7 @@ export interface ReplicationOptions {
  */
 export class Replication {
   private readonly rules = new Map<string, readonly ReplicationRule[]>();
+  private readonly refusals = new Map<string, ReplicationRefusal>();
   /** Last task of each source bucket. */
   private readonly tails = new Map<string, Promise<void>>();
   private readonly cancels = new Set<() => void>();
@@ -33,7 +37,7 @@ export class Replication {
    * Sets a bucket's rules, under the conditions of S3's PutBucketReplication.
    * @throws S3Error InvalidRequest when source or destination is not there or not versioned
    */
-  configure(source: Bucket, rules: readonly ReplicationRule[]): void {
+  configure(source: Bucket, rules: readonly ReplicationRule[], refusal: ReplicationRefusal = () => undefined): void {
     if (source.versioning !== 'Enabled') {
       throw invalidRequest(
         `Versioning must be 'Enabled' on the bucket ${source.name} to apply a replication configuration.`,
@@ -41,6 +45,7 @@ export class Replication {
     }
     for (const rule of rules) this.findDestination(rule.destinationBucket);
     this.rules.set(source.name, rules);
+    this.refusals.set(source.name, refusal);
   }
 
   /** Stops replicating from a bucket. */
@@ -101,6 +106,7 @@ export class Replication {
   private async copy(source: Bucket, record: VersionRecord, destinationName: string): Promise<boolean> {
     try {
       const destination = this.findDestination(destinationName);
+      this.requireAccess(source, record, destination);
       if (source.findVersion(record.key, record.versionId) === undefined) return true;
       await destination.files.stage(async (staging) => {
         if (!record.deleteMarker) await this.copyBody(source, record, staging.bodyPath);
@@ -111,6 +117,22 @@ export class Replication {
       const reason = error instanceof Error ? error.message : String(error);
       this.options.log(`Replication of ${describe(source, record)} to ${destinationName} failed: ${reason}`);
       return false;
+    }
+  }
+
+  /** Source: S3 user guide, "Setting up permissions for live replication"; objects here have no tags. */
+  private requireAccess(source: Bucket, record: VersionRecord, destination: Bucket): void {
+    const object = `${source.arn}/${record.key}`;
+    const needed = [
+      ['s3:GetReplicationConfiguration', source.arn],
+      ['s3:ListBucket', source.arn],
+      ['s3:GetObjectVersionForReplication', object],
+      ['s3:GetObjectVersionAcl', object],
+      [record.deleteMarker ? 's3:ReplicateDelete' : 's3:ReplicateObject', `${destination.arn}/${record.key}`],
+    ] as const;
+    for (const [action, resource] of needed) {
+      const sentence = this.refusals.get(source.name)?.(action, resource);
+      if (sentence) throw new Error(sentence);
     }
   }
 

@@ -1,3 +1,4 @@
+import { bucketArn } from './bucket';
 import { notImplemented } from './errors';
 import { getBucketLocation, getBucketVersioning, headBucket } from './operations/bucket-info';
 import type { OperationHandler } from './operations/context';
@@ -12,7 +13,7 @@ import {
 } from './operations/multipart';
 import { getObject, headObject, RESPONSE_OVERRIDES } from './operations/read';
 import { copyObject, putObject } from './operations/write';
-import type { S3Request } from './request';
+import { decodeOrRefuse, header, type S3Request, splitTarget } from './request';
 
 interface Route {
   readonly method: string;
@@ -22,21 +23,33 @@ interface Route {
   /** Query parameters that may be there. */
   readonly allows: readonly string[];
   readonly handler: OperationHandler;
+  /** IAM action that the caller needs; of a version where the request names one. */
+  readonly action: string;
+  readonly versionAction?: string;
+}
+
+/** The operation that a request means. */
+export interface Operation {
+  readonly handler: OperationHandler;
+  /** IAM actions that the caller needs, each with the ARN of its resource. */
+  readonly access: readonly { readonly action: string; readonly resource: string }[];
 }
 
 const LISTING = ['prefix', 'delimiter', 'max-keys', 'encoding-type'];
 const READING = ['versionId', ...Object.keys(RESPONSE_OVERRIDES)];
+const READ = { action: 's3:GetObject', versionAction: 's3:GetObjectVersion' };
 const PART = { partNumber: undefined, uploadId: undefined };
 const UPLOAD = { uploadId: undefined };
 
 const ROUTES: readonly Route[] = [
-  { method: 'HEAD', level: 'bucket', requires: {}, allows: [], handler: headBucket },
+  { method: 'HEAD', level: 'bucket', requires: {}, allows: [], handler: headBucket, action: 's3:ListBucket' },
   {
     method: 'GET',
     level: 'bucket',
     requires: { 'list-type': '2' },
     allows: [...LISTING, 'continuation-token', 'start-after', 'fetch-owner'],
     handler: listObjectsV2,
+    action: 's3:ListBucket',
   },
   {
     method: 'GET',
@@ -44,19 +57,77 @@ const ROUTES: readonly Route[] = [
     requires: { versions: undefined },
     allows: [...LISTING, 'key-marker', 'version-id-marker'],
     handler: listObjectVersions,
+    action: 's3:ListBucketVersions',
   },
-  { method: 'GET', level: 'bucket', requires: { versioning: undefined }, allows: [], handler: getBucketVersioning },
-  { method: 'GET', level: 'bucket', requires: { location: undefined }, allows: [], handler: getBucketLocation },
-  { method: 'POST', level: 'bucket', requires: { delete: undefined }, allows: [], handler: deleteObjects },
-  { method: 'GET', level: 'object', requires: {}, allows: READING, handler: getObject },
-  { method: 'GET', level: 'object', requires: UPLOAD, allows: ['max-parts', 'part-number-marker'], handler: listParts },
-  { method: 'HEAD', level: 'object', requires: {}, allows: READING, handler: headObject },
-  { method: 'PUT', level: 'object', requires: {}, allows: [], handler: putOrCopy },
-  { method: 'PUT', level: 'object', requires: PART, allows: [], handler: uploadPartFromBody },
-  { method: 'DELETE', level: 'object', requires: {}, allows: ['versionId'], handler: deleteObject },
-  { method: 'DELETE', level: 'object', requires: UPLOAD, allows: [], handler: abortMultipartUpload },
-  { method: 'POST', level: 'object', requires: { uploads: undefined }, allows: [], handler: createMultipartUpload },
-  { method: 'POST', level: 'object', requires: UPLOAD, allows: [], handler: completeMultipartUpload },
+  {
+    method: 'GET',
+    level: 'bucket',
+    requires: { versioning: undefined },
+    allows: [],
+    handler: getBucketVersioning,
+    action: 's3:GetBucketVersioning',
+  },
+  {
+    method: 'GET',
+    level: 'bucket',
+    requires: { location: undefined },
+    allows: [],
+    handler: getBucketLocation,
+    action: 's3:GetBucketLocation',
+  },
+  {
+    method: 'POST',
+    level: 'bucket',
+    requires: { delete: undefined },
+    allows: [],
+    handler: deleteObjects,
+    action: 's3:DeleteObject',
+  },
+  { method: 'GET', level: 'object', requires: {}, allows: READING, handler: getObject, ...READ },
+  {
+    method: 'GET',
+    level: 'object',
+    requires: UPLOAD,
+    allows: ['max-parts', 'part-number-marker'],
+    handler: listParts,
+    action: 's3:ListMultipartUploadParts',
+  },
+  { method: 'HEAD', level: 'object', requires: {}, allows: READING, handler: headObject, ...READ },
+  { method: 'PUT', level: 'object', requires: {}, allows: [], handler: putOrCopy, action: 's3:PutObject' },
+  { method: 'PUT', level: 'object', requires: PART, allows: [], handler: uploadPartFromBody, action: 's3:PutObject' },
+  {
+    method: 'DELETE',
+    level: 'object',
+    requires: {},
+    allows: ['versionId'],
+    handler: deleteObject,
+    action: 's3:DeleteObject',
+    versionAction: 's3:DeleteObjectVersion',
+  },
+  {
+    method: 'DELETE',
+    level: 'object',
+    requires: UPLOAD,
+    allows: [],
+    handler: abortMultipartUpload,
+    action: 's3:AbortMultipartUpload',
+  },
+  {
+    method: 'POST',
+    level: 'object',
+    requires: { uploads: undefined },
+    allows: [],
+    handler: createMultipartUpload,
+    action: 's3:PutObject',
+  },
+  {
+    method: 'POST',
+    level: 'object',
+    requires: UPLOAD,
+    allows: [],
+    handler: completeMultipartUpload,
+    action: 's3:PutObject',
+  },
 ];
 
 /** The SDK's own note of the operation; S3 ignores it. */
@@ -66,7 +137,7 @@ const SDK_OPERATION_PARAMETER = 'x-id';
  * Finds the operation that a request means. A parameter that the operation does not know makes it another operation.
  * @throws S3Error NotImplemented (501) naming the operation
  */
-export function route(request: S3Request): OperationHandler {
+export function route(request: S3Request): Operation {
   const level = levelOf(request);
   const parameters = [...request.query.keys()].filter((name) => name !== SDK_OPERATION_PARAMETER);
   const found = ROUTES.find(
@@ -74,7 +145,24 @@ export function route(request: S3Request): OperationHandler {
       candidate.method === request.method && candidate.level === level && takes(candidate, request.query, parameters),
   );
   if (found === undefined) throw notImplemented(nameOperation(request, level, parameters));
-  return found.handler;
+  return { handler: found.handler, access: accessOf(found, request) };
+}
+
+function accessOf({ handler, action, versionAction }: Route, request: S3Request): Operation['access'] {
+  const bucket = bucketArn(request.bucket ?? '');
+  const wanted = request.query.has('versionId') ? (versionAction ?? action) : action;
+  const source = header(request.headers, 'x-amz-copy-source');
+  // DeleteObjects names its keys in the body: who may not delete every key of the bucket is refused as a whole.
+  const key = handler === deleteObjects ? '*' : request.key;
+  return [
+    { action: wanted, resource: key === undefined ? bucket : `${bucket}/${key}` },
+    ...(source === undefined ? [] : [{ action: 's3:GetObject', resource: bucketArn(copiedFrom(source)) }]),
+  ];
+}
+
+/** `bucket/key` of a copy's source. */
+function copiedFrom(source: string): string {
+  return decodeOrRefuse(splitTarget(source).path.replace(/^\//, ''));
 }
 
 function levelOf(request: S3Request): 'service' | 'bucket' | 'object' {

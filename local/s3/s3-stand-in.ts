@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { ServiceError } from '../aws-front/service-error';
 import type { S3Origin } from '../engine/network';
 import type { AwsApi, CallContext } from '../engine/types';
 import { errorAnswer, sendAnswer } from './answer';
@@ -12,9 +13,9 @@ import { accessDenied, noSuchBucket, S3Error, toS3Error } from './errors';
 import { MultipartUploads } from './multipart-uploads';
 import type { S3Context } from './operations/context';
 import { readObject } from './operations/read';
-import { Replication } from './replication';
+import { Replication, type ReplicationRefusal } from './replication';
 import type { ReplicationRule } from './replication-rules';
-import { type Answer, decodeKey, parseS3Request, splitTarget } from './request';
+import { type Answer, decodeKey, parseS3Request, type S3Request, splitTarget } from './request';
 import { route } from './router';
 
 export interface S3StandInOptions {
@@ -35,6 +36,8 @@ export interface BucketSpec {
   readonly region: string;
   readonly versioning: Versioning;
   readonly replicationRules: readonly ReplicationRule[];
+  /** What keeps S3 from replicating as the bucket's role; by default nothing does. */
+  readonly replicationRefusal?: ReplicationRefusal;
 }
 
 const DEFAULT_REPLICATION_DELAY_MS = 200;
@@ -72,7 +75,7 @@ export class S3StandIn implements S3Origin {
    * Makes a bucket, or opens it again with what its folder holds; replications that were pending go on.
    * @throws S3Error BucketAlreadyOwnedByYou; InvalidRequest when a replication destination is not there or not versioned
    */
-  async createBucket({ name, region, versioning, replicationRules }: BucketSpec): Promise<void> {
+  async createBucket({ name, region, versioning, replicationRules, replicationRefusal }: BucketSpec): Promise<void> {
     if (this.buckets.find(name) !== undefined) {
       throw new S3Error('BucketAlreadyOwnedByYou', 409, `There is already a bucket ${name}.`, { BucketName: name });
     }
@@ -85,7 +88,7 @@ export class S3StandIn implements S3Origin {
       initialReplicationStatus: (record) => (this.replication.applies(name, record) ? 'PENDING' : undefined),
       onWritten: (record) => this.replication.enqueue(bucket, record),
     });
-    if (replicationRules.length > 0) this.replication.configure(bucket, replicationRules);
+    if (replicationRules.length > 0) this.replication.configure(bucket, replicationRules, replicationRefusal);
     this.buckets.add(bucket);
     const pending = bucket
       .keys()
@@ -138,11 +141,27 @@ export class S3StandIn implements S3Origin {
   private async handle(message: IncomingMessage, response: ServerResponse, caller: CallContext): Promise<void> {
     const answer = await this.answer(message.method ?? 'GET', message.url ?? '/', () => {
       const request = parseS3Request(message, caller.region);
-      return route(request)(request, this.context);
+      return this.perform(request, caller);
     });
     // A body that nobody read would keep the client from reading the answer.
     message.resume();
     await sendAnswer(response, answer);
+  }
+
+  private async perform(request: S3Request, caller: CallContext): Promise<Answer> {
+    const { handler, access } = route(request);
+    const bucket = request.bucket ?? '';
+    const more = { resourcePolicy: this.policies.get(bucket)?.statements };
+    for (const { action, resource } of access) authorize(caller, action, resource, more);
+    try {
+      return await handler(request, this.context);
+    } catch (error) {
+      // S3 does not tell who may not list whether a key exists.
+      if (error instanceof S3Error && error.code === 'NoSuchKey') {
+        authorize(caller, 's3:ListBucket', bucketArn(bucket), more);
+      }
+      throw error;
+    }
   }
 
   private async readForCloudFront(request: Parameters<S3Origin['fetch']>[0]): Promise<Answer> {
@@ -152,7 +171,9 @@ export class S3StandIn implements S3Origin {
     const key = decodeKey(path.slice(1));
     const versionId = query.get('versionId') ?? undefined;
     const may = (action: string, resource: string): boolean =>
-      this.policies.get(bucket.name)?.allows({ action, resource, distributionArn: request.distributionArn }) ?? false;
+      this.policies
+        .get(bucket.name)
+        ?.allowsCloudFront({ action, resource, distributionArn: request.distributionArn }) ?? false;
     if (!may(versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion', `${bucket.arn}/${key}`)) {
       throw accessDenied();
     }
@@ -169,5 +190,13 @@ export class S3StandIn implements S3Origin {
       if (error.code === 'InternalError') this.options.log?.(`S3 ${method} ${resource} failed: ${error.message}`);
       return errorAnswer(error, method, resource);
     }
+  }
+}
+
+function authorize(caller: CallContext, ...question: Parameters<CallContext['authorize']>): void {
+  try {
+    caller.authorize(...question);
+  } catch (error) {
+    throw error instanceof ServiceError ? new S3Error(error.code, error.status, error.message) : error;
   }
 }

@@ -5,12 +5,15 @@ import { ServiceError } from '../aws-front/service-error';
 import { physicalName } from '../engine/physical-name';
 import { parseProperties } from '../engine/properties';
 import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
+import { type Policy, parsePolicy } from '../iam/policy';
 import type { LambdaStandIn } from '../lambda/lambda-stand-in';
 import type { Queues } from './queues';
 import { type Notification, snsEvent } from './sns-event';
 
 /** Largest message, bytes (SNS quotas). */
 const MAX_MESSAGE_BYTES = 256 * 1024;
+
+const SNS = 'sns.amazonaws.com';
 
 const TopicProperties = z.object({
   TopicName: z.string().optional(),
@@ -24,7 +27,7 @@ const SubscriptionProperties = z.object({
   RedrivePolicy: z.object({ deadLetterTargetArn: z.string() }).optional(),
 });
 
-const TopicPolicy = z.object({ Topics: z.array(z.string()).min(1), PolicyDocument: z.looseObject({}) });
+const TopicPolicy = z.object({ Topics: z.array(z.string()).min(1), PolicyDocument: z.unknown() });
 
 interface Subscription {
   readonly arn: string;
@@ -38,6 +41,8 @@ interface Subscription {
 /** SNS: standard topics that hand each message to every subscribed function. */
 export class SnsStandIn {
   private readonly topics = new Set<string>();
+  /** By topic ARN. */
+  private readonly policies = new Map<string, Policy>();
   private readonly subscriptions: Subscription[] = [];
 
   constructor(
@@ -51,39 +56,52 @@ export class SnsStandIn {
     {
       type: 'AWS::SNS::TopicPolicy',
       start: async (resource) => {
-        parseProperties(resource, TopicPolicy);
-        return { ref: physicalName(resource) };
+        const { Topics, PolicyDocument } = parseProperties(resource, TopicPolicy);
+        const policy = parsePolicy(PolicyDocument, 'resource', 'PolicyDocument');
+        for (const topic of Topics) this.policies.set(topic, policy);
+        const stop = async () => {
+          for (const topic of Topics) this.policies.delete(topic);
+        };
+        return { ref: physicalName(resource), stop };
       },
     },
   ];
 
-  readonly api: AwsApi = queryApi('sns', {
-    Publish: (parameters, { region }) => {
-      const topicArn = this.topicOf(parameters, region);
-      return { MessageId: this.publish(readNotification(parameters, topicArn, '')) };
+  readonly api: AwsApi = queryApi(
+    'sns',
+    {
+      Publish: (parameters, { region }) => {
+        const topicArn = this.topicOf(parameters, region);
+        return { MessageId: this.publish(readNotification(parameters, topicArn, '')) };
+      },
+      PublishBatch: (parameters, { region }) => {
+        const topicArn = this.topicOf(parameters, region);
+        const entries = parameters.items('PublishBatchRequestEntries.member');
+        if (entries.length === 0) throw new ServiceError('EmptyBatchRequest', 'The batch request contains no entries.');
+        if (entries.length > 10)
+          throw new ServiceError('TooManyEntriesInBatchRequest', 'A batch has at most 10 entries.');
+        const member = entries.map((entry) => ({
+          Id: parameters.required(`${entry}.Id`),
+          MessageId: this.publish(readNotification(parameters, topicArn, `${entry}.`)),
+        }));
+        return { Successful: { member }, Failed: '' };
+      },
     },
-    PublishBatch: (parameters, { region }) => {
-      const topicArn = this.topicOf(parameters, region);
-      const entries = parameters.items('PublishBatchRequestEntries.member');
-      if (entries.length === 0) throw new ServiceError('EmptyBatchRequest', 'The batch request contains no entries.');
-      if (entries.length > 10)
-        throw new ServiceError('TooManyEntriesInBatchRequest', 'A batch has at most 10 entries.');
-      const member = entries.map((entry) => ({
-        Id: parameters.required(`${entry}.Id`),
-        MessageId: this.publish(readNotification(parameters, topicArn, `${entry}.`)),
-      }));
-      return { Successful: { member }, Failed: '' };
+    (_, parameters, context) => {
+      const topicArn = parameters.required('TopicArn');
+      context.authorize('sns:Publish', topicArn, { resourcePolicy: this.policies.get(topicArn) });
     },
-  });
+  );
 
-  /** Subscriptions whose function does not permit its topic: SNS would drop every message. */
+  /** Subscriptions whose function or dead-letter queue does not permit its topic: SNS would drop the messages. */
   findings(): string[] {
-    return this.subscriptions
-      .filter(({ functionArn, topicArn }) => !this.lambda.permits(functionArn, 'sns.amazonaws.com', topicArn))
-      .map(
-        ({ origin, functionArn, topicArn }) =>
-          `${origin}: ${functionArn} has no AWS::Lambda::Permission for sns.amazonaws.com from ${topicArn}`,
-      );
+    return this.subscriptions.flatMap(({ origin, functionArn, topicArn, deadLetterArn }) => {
+      const refused = this.lambda.permits(functionArn, SNS, topicArn)
+        ? []
+        : [`${origin}: ${functionArn} has no AWS::Lambda::Permission for ${SNS} from ${topicArn}`];
+      const undeliverable = deadLetterArn && this.queues.refusalOfService(deadLetterArn, SNS, topicArn);
+      return undeliverable ? [...refused, `${origin}: ${undeliverable}`] : refused;
+    });
   }
 
   /** Hands a notification to every subscription of its topic, at least once, in no order. */
@@ -92,10 +110,10 @@ export class SnsStandIn {
       const event = JSON.stringify(snsEvent(notification, subscription.arn));
       const { functionArn, topicArn, deadLetterArn } = subscription;
       const lambda = this.lambda.find(functionArn, '');
-      if (lambda && this.lambda.permits(functionArn, 'sns.amazonaws.com', topicArn)) {
+      if (lambda && this.lambda.permits(functionArn, SNS, topicArn)) {
         // SNS has delivered once Lambda has accepted the event; what fails later is Lambda's to retry.
         lambda.invokeLater(event);
-      } else if (deadLetterArn) {
+      } else if (deadLetterArn && !this.queues.refusalOfService(deadLetterArn, SNS, topicArn)) {
         this.queues
           .required(deadLetterArn)
           .send(event, { ErrorMessage: `${functionArn} cannot be invoked by ${topicArn}` });

@@ -5,7 +5,8 @@ import { DescribeReplicationGroupsCommand, ElastiCacheClient } from '@aws-sdk/cl
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { createClient } from 'redis';
 import type { LocalConnection } from '../../lib/control/local-connection';
-import { edgeServiceName, replicationGroupId, statusFunctionName } from '../../lib/core/resource-names';
+import { elastiCacheToken } from '../../lib/core/elasticache-token';
+import { cacheUserId, edgeServiceName, replicationGroupId, statusFunctionName } from '../../lib/core/resource-names';
 import { RegionStatus } from '../../lib/core/task-report';
 
 /** What an operator of a real region would do with the AWS CLI, against the running local CDN. */
@@ -94,17 +95,25 @@ export async function setDesiredTasks(
   );
 }
 
-/** FLUSHALL on the region's Valkey: cached entries, control log and all. */
+/** Empties the region's Valkey, cached entries, control log and all. No user may FLUSHALL, so key by key. */
 export async function flushL1(connection: LocalConnection, region: string): Promise<void> {
   const groups = await new ElastiCacheClient(sdk(connection, region)).send(
     new DescribeReplicationGroupsCommand({ ReplicationGroupId: replicationGroupId(scope(connection)) }),
   );
   const endpoint = groups.ReplicationGroups?.[0]?.NodeGroups?.[0]?.PrimaryEndpoint;
   const ca = readFileSync(connection.environment.NODE_EXTRA_CA_CERTS ?? '');
+  const { credentials } = sdk(connection, region);
+  const iam = {
+    userId: cacheUserId(scope(connection), 'edge'),
+    cacheName: replicationGroupId(scope(connection)),
+    region,
+  };
   const client = createClient({
+    username: iam.userId,
+    password: await elastiCacheToken(iam, credentials, new Date()),
     socket: { host: endpoint?.Address ?? '', port: endpoint?.Port ?? 0, tls: true, ca: [ca] },
   });
   await client.connect();
-  await client.flushAll();
+  for await (const keys of client.scanIterator()) if (keys.length > 0) await client.unlink(keys);
   client.destroy();
 }

@@ -8,14 +8,15 @@ import { ACCOUNT } from '../support/cloud-assembly';
 import { clientSettings, testPlatform } from '../support/platform';
 
 const platform = testPlatform();
-const seen: CallContext[] = [];
+const seen: Omit<CallContext, 'authorize'>[] = [];
 const scopes: AwsApi = {
   signingName: 'scopes',
-  handle: (_, response, context) => {
+  handle: (_, response, { authorize: _authorize, ...context }) => {
     seen.push(context);
     response.end('ok');
   },
 };
+const key = () => platform.get().awsEnvironment('us-east-1').AWS_ACCESS_KEY_ID ?? '';
 beforeAll(() => {
   platform.get().front.serve(
     scopes,
@@ -36,14 +37,13 @@ function call(headers: Record<string, string>, path = '/'): Promise<Response> {
 
 describe('the AWS endpoint', () => {
   test('finds the service in the scope of SigV4, SigV4A and presigned requests', async () => {
-    const v4 =
-      'AWS4-HMAC-SHA256 Credential=KEY/20261122/eu-west-1/scopes/aws4_request, SignedHeaders=host, Signature=x';
+    const v4 = `AWS4-HMAC-SHA256 Credential=${key()}/20261122/eu-west-1/scopes/aws4_request, SignedHeaders=host, Signature=x`;
     await call({ authorization: v4 });
-    const v4a = 'AWS4-ECDSA-P256-SHA256 Credential=KEY/20261122/scopes/aws4_request, SignedHeaders=host, Signature=x';
+    const v4a = `AWS4-ECDSA-P256-SHA256 Credential=${key()}/20261122/scopes/aws4_request, SignedHeaders=host, Signature=x`;
     await call({ authorization: v4a, 'x-amz-region-set': '*' });
-    const credential = encodeURIComponent('KEY/20261122/ap-south-1/scopes/aws4_request');
+    const credential = encodeURIComponent(`${key()}/20261122/ap-south-1/scopes/aws4_request`);
     await call({}, `/x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${credential}`);
-    const context = (region: string) => ({ region, account: ACCOUNT, accessKeyId: 'KEY' });
+    const context = (region: string) => ({ region, account: ACCOUNT, accessKeyId: key() });
     expect(seen).toEqual([context('eu-west-1'), context('us-east-1'), context('ap-south-1')]);
   });
 
@@ -54,8 +54,18 @@ describe('the AWS endpoint', () => {
     expect(odd.status).toBe(403);
   });
 
+  test('refuses a key that was not issued here, with the code that each service has for it', async () => {
+    const signed = (service: string) =>
+      call({
+        authorization: `AWS4-HMAC-SHA256 Credential=KEY/20261122/eu-west-1/${service}/aws4_request, Signature=x`,
+      });
+    const [other, s3] = [await signed('scopes'), await signed('s3')];
+    expect([other.status, other.headers.get('x-amzn-errortype')]).toEqual([403, 'InvalidClientTokenId']);
+    expect([s3.status, s3.headers.get('x-amzn-errortype')]).toEqual([403, 'InvalidAccessKeyId']);
+  });
+
   test('answers 501 for a service nobody stands in for, naming it and those there are', async () => {
-    const authorization = 'AWS4-HMAC-SHA256 Credential=KEY/20261122/eu-west-1/dynamodb/aws4_request, Signature=x';
+    const authorization = `AWS4-HMAC-SHA256 Credential=${key()}/20261122/eu-west-1/dynamodb/aws4_request, Signature=x`;
     const response = await call({ authorization });
     expect(response.status).toBe(501);
     expect(await response.json()).toMatchObject({
@@ -83,7 +93,7 @@ describe('the protocols, as SDK clients speak them', () => {
     const client = new ECSClient(clientSettings(platform.get()));
     expect((await client.send(new ListTasksCommand({ cluster: 'c' }))).taskArns).toEqual(['c']);
     const response = await call({
-      authorization: 'AWS4-HMAC-SHA256 Credential=KEY/20261122/eu-west-1/ecs/aws4_request, Signature=x',
+      authorization: `AWS4-HMAC-SHA256 Credential=${key()}/20261122/eu-west-1/ecs/aws4_request, Signature=x`,
       'x-amz-target': 'AmazonEC2ContainerServiceV20141113.RunTask',
     });
     expect(response.status).toBe(501);

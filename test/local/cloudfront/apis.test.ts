@@ -21,6 +21,8 @@ import {
 } from '@aws-sdk/client-cloudfront-keyvaluestore';
 import { AwsFront } from '../../../local/aws-front/aws-front';
 import type { KeyValueStore } from '../../../local/cloudfront/key-value-store';
+import { SecurityGroups } from '../../../local/ec2/security-groups';
+import { IamStandIn } from '../../../local/iam/iam-stand-in';
 import { cacheResult, distributionConfig, TestCdn } from './harness';
 
 let cdn: TestCdn;
@@ -39,12 +41,16 @@ beforeEach(async () => {
   cdn = await TestCdn.start();
   cdn.deploy();
   store = cdn.cloudFront.registry.addKeyValueStore('22222222-0000-4000-8000-000000000000', 'live');
-  front = await AwsFront.start({ account: '000000000000', log: () => undefined, port: 0 });
+  const log = () => undefined;
+  const iam = new IamStandIn('000000000000', log);
+  const securityGroups = new SecurityGroups(log);
+  front = await AwsFront.start({ account: '000000000000', log, iam, securityGroups, port: 0 });
+  const operator = iam.operator();
   for (const api of cdn.cloudFront.apis) front.serve(api);
   const settings = {
     endpoint: `http://localhost:${front.port}`,
     region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    credentials: { accessKeyId: operator.AWS_ACCESS_KEY_ID, secretAccessKey: operator.AWS_SECRET_ACCESS_KEY },
     requestHandler: { httpAgent: new Agent({ lookup: loopback }) },
     maxAttempts: 1,
   };

@@ -62,7 +62,12 @@ export async function startS3(buckets: readonly BucketSpec[]): Promise<RunningS3
   for (const bucket of buckets) await s3.createBucket(bucket);
   const server = createServer((request, response) => {
     const region = /Credential=[^/]+\/\d+\/([^/]+)\/s3\//.exec(request.headers.authorization ?? '')?.[1] ?? 'us-east-1';
-    void s3.api.handle(request, response, { region, account: ACCOUNT, accessKeyId: 'local' });
+    void s3.api.handle(request, response, {
+      region,
+      account: ACCOUNT,
+      accessKeyId: 'local',
+      authorize: () => undefined,
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

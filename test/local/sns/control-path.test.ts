@@ -30,13 +30,51 @@ let services: RegionalServices;
 let assembly: RunningAssembly;
 let out: string;
 
+const policy = (...Statement: object[]) => ({ Version: '2012-10-17', Statement });
+
 function template(omit: readonly string[] = []): object {
   const all: Record<string, unknown> = {
     Topic: { Type: 'AWS::SNS::Topic', Properties: { TopicName: 'control' } },
     Undelivered: { Type: 'AWS::SQS::Queue', Properties: { QueueName: 'undelivered' } },
+    UndeliveredPolicy: {
+      Type: 'AWS::SQS::QueuePolicy',
+      Properties: {
+        Queues: [{ Ref: 'Undelivered' }],
+        PolicyDocument: policy({
+          Effect: 'Allow',
+          Principal: { Service: 'sns.amazonaws.com' },
+          Action: 'sqs:SendMessage',
+          Resource: { 'Fn::GetAtt': ['Undelivered', 'Arn'] },
+          Condition: { ArnEquals: { 'aws:SourceArn': { Ref: 'Topic' } } },
+        }),
+      },
+    },
+    Role: {
+      Type: 'AWS::IAM::Role',
+      Properties: {
+        AssumeRolePolicyDocument: policy({
+          Effect: 'Allow',
+          Principal: { Service: 'lambda.amazonaws.com' },
+          Action: 'sts:AssumeRole',
+        }),
+      },
+    },
+    RolePolicy: {
+      Type: 'AWS::IAM::Policy',
+      Properties: {
+        PolicyName: 'failures',
+        Roles: [{ Ref: 'Role' }],
+        PolicyDocument: policy({
+          Effect: 'Allow',
+          Action: 'sqs:SendMessage',
+          Resource: { 'Fn::GetAtt': ['Undelivered', 'Arn'] },
+        }),
+      },
+    },
     Function: {
       Type: 'AWS::Lambda::Function',
       Properties: {
+        Role: { 'Fn::GetAtt': ['Role', 'Arn'] },
         FunctionName: 'invalidation',
         Runtime: 'nodejs24.x',
         Handler: 'index.handler',
@@ -155,7 +193,14 @@ describe('the control path: SNS -> Lambda', () => {
       /Subscription: arn:.*:function:invalidation has no AWS::Lambda::Permission for sns\.amazonaws\.com from arn:.*:control/,
     ],
     ['Topic', /Ref: Topic is neither a parameter nor a started resource/],
-    ['Undelivered', /Undelivered is not a started resource/],
+    [
+      'UndeliveredPolicy',
+      /sns\.amazonaws\.com is not authorized to perform: sqs:SendMessage on resource: .*undelivered/,
+    ],
+    [
+      'RolePolicy',
+      /function invalidation: .* is not authorized to perform: sqs:SendMessage on resource: .*undelivered/,
+    ],
   ])('a template without its %s does not start', async (missing, message) => {
     await expect(start([missing], 'us-west-2')).rejects.toThrow(message);
   });
