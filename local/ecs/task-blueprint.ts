@@ -98,7 +98,7 @@ export interface TaskBlueprint {
  * Checks a task definition and reads its image.
  *
  * @throws on anything that would run differently here than the template says, a mount without its volume, an image that
- *   is no staged asset, and a `PORT` variable that is not the mapped port, which would listen where nobody asks.
+ *   is no staged asset, and `HOST` and `PORT` variables that would make it listen where nobody asks.
  */
 export function taskBlueprint(resource: Resource): TaskBlueprint {
   const properties = parseProperties(resource, TaskDefinition, INERT);
@@ -112,15 +112,21 @@ export function taskBlueprint(resource: Resource): TaskBlueprint {
       `ContainerDefinitions[0].Environment.PORT is ${environment.PORT ?? 'missing'}, but the port mapping is ${port}: they must be equal`,
     );
   }
+  const tag = container.Image.slice(container.Image.lastIndexOf(':') + 1);
+  const directory = resource.assets.imageDirectoryByTag(tag);
+  const image = readImageStart(directory);
+  const host = environment.HOST ?? image.environment.HOST;
+  if (host === undefined || /^(127\.|localhost$|::1$)/.test(host)) {
+    throw new Error(
+      `ContainerDefinitions[0].Environment.HOST is ${host ?? 'missing'}, but in its own network a task must listen on every interface: 0.0.0.0`,
+    );
+  }
   const volumes = new Set(properties.Volumes.map(({ Name }) => Name));
   const mounts = container.MountPoints.map(({ ContainerPath, SourceVolume }) => {
     if (!volumes.has(SourceVolume)) throw new Error(`MountPoints: the task has no volume ${SourceVolume}`);
     return { path: ContainerPath.replace(/\/$/, ''), volume: SourceVolume };
   });
-  const tag = container.Image.slice(container.Image.lastIndexOf(':') + 1);
-  const directory = resource.assets.imageDirectoryByTag(tag);
   const family = properties.Family ?? physicalName(resource, 255);
-  const image = readImageStart(directory);
   return {
     arn: `arn:aws:ecs:${resource.region}:${resource.account}:task-definition/${family}:1`,
     family,

@@ -1,3 +1,4 @@
+import { FlowLogs } from '../ec2/flow-logs';
 import { EcsStandIn } from '../ecs/ecs-stand-in';
 import { ElastiCacheStandIn } from '../elasticache/elasticache-stand-in';
 import { Certificates } from '../elb/certificates';
@@ -38,16 +39,17 @@ export async function startRegionalServices(platform: Platform, distances: Dista
   const elasticache = new ElastiCacheStandIn(platform);
   const lambda = new LambdaStandIn(platform, queues);
   const sns = new SnsStandIn(lambda, queues);
+  const flowLogs = new FlowLogs(platform.iam);
   const route53 = new Route53StandIn(elb, distances, platform.securityGroups);
   const events = new EventsStandIn(lambda);
-  const withModules = [certificates, secrets, queues, elb, ecs, elasticache, lambda, sns, events, route53];
+  const withModules = [certificates, secrets, queues, elb, ecs, elasticache, lambda, sns, events, route53, flowLogs];
   return {
     modules: [
       ...[platform.iam, platform.securityGroups, ...withModules].flatMap(({ modules }) => modules),
       ...inertModules,
     ],
     apis: [ecs.api, elasticache.api, lambda.api, sns.api, route53.api],
-    checks: [sns, lambda, ecs, events].map((service) => () => service.findings()),
+    checks: [sns, lambda, ecs, events, flowLogs].map((service) => () => service.findings()),
     events,
     dns: route53,
     certificates,

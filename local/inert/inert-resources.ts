@@ -43,7 +43,6 @@ const INERT_TYPES: Readonly<Record<string, InertType>> = {
     ref: id('eipalloc'),
     attributes: { AllocationId: id('eipalloc'), PublicIp: () => '192.0.2.1' },
   },
-  'AWS::EC2::FlowLog': withId('fl'),
   'AWS::EC2::InternetGateway': withId('igw', 'InternetGatewayId'),
   'AWS::EC2::NatGateway': withId('nat', 'NatGatewayId'),
   'AWS::EC2::Route': { ref: name },

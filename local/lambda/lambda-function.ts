@@ -24,6 +24,8 @@ export interface LambdaFunctionOptions {
   readonly memoryMegabytes: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly roleArn: string;
+  /** Name of the CloudWatch log group that the output goes to in the cloud. */
+  readonly logGroup: string;
   /** `undefined` outside every VPC. */
   readonly network: NetworkInterface | undefined;
 }
@@ -175,14 +177,14 @@ export class LambdaFunction {
   }
 
   private context(requestId: string): object {
-    const { name, arn, memoryMegabytes } = this.options;
+    const { name, arn, logGroup, memoryMegabytes } = this.options;
     return {
       awsRequestId: requestId,
       functionName: name,
       functionVersion: '$LATEST',
       invokedFunctionArn: arn,
       memoryLimitInMB: String(memoryMegabytes),
-      logGroupName: `/aws/lambda/${name}`,
+      logGroupName: logGroup,
       logStreamName: 'local',
       callbackWaitsForEmptyEventLoop: false,
     };

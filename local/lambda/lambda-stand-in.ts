@@ -20,6 +20,7 @@ const FunctionProperties = z.object({
   Role: z.string(),
   VpcConfig: z.looseObject({ SecurityGroupIds: z.array(z.string()), SubnetIds: z.array(z.string()) }).optional(),
   Environment: z.object({ Variables: z.record(z.string(), z.coerce.string()) }).default({ Variables: {} }),
+  LoggingConfig: z.looseObject({ LogGroup: z.string().optional() }).optional(),
   DeadLetterConfig: z.object({ TargetArn: z.string() }).optional(),
 });
 
@@ -28,7 +29,6 @@ const INERT_FUNCTION_PROPERTIES = [
   'Description',
   'EphemeralStorage',
   'KmsKeyArn',
-  'LoggingConfig',
   'RecursiveLoop',
   'ReservedConcurrentExecutions',
   'RuntimeManagementConfig',
@@ -54,6 +54,9 @@ const LAMBDA = 'lambda.amazonaws.com';
 
 /** What Lambda needs as the function's role to connect it to a VPC (Lambda developer guide, "Execution role permissions"). */
 const NETWORK_ACTIONS = ['ec2:CreateNetworkInterface', 'ec2:DescribeNetworkInterfaces', 'ec2:DeleteNetworkInterface'];
+
+/** What it needs for the output of a function not to be lost (the same). */
+const LOG_ACTIONS = ['logs:CreateLogStream', 'logs:PutLogEvents'];
 
 /** Lambda: each function is a child process that runs the handler of the bundled asset. */
 export class LambdaStandIn {
@@ -107,6 +110,7 @@ export class LambdaStandIn {
         memoryMegabytes: properties.MemorySize,
         environment: properties.Environment.Variables,
         roleArn: Role,
+        logGroup: properties.LoggingConfig?.LogGroup ?? `/aws/lambda/${name}`,
         network: VpcConfig && { name: `function ${name}`, region: resource.region, groups: VpcConfig.SecurityGroupIds },
       },
       this.platform,
@@ -124,12 +128,16 @@ export class LambdaStandIn {
     };
   }
 
-  /** What keeps functions from their network and their failed events from their queues. */
+  /** What keeps functions from their network, their output from the log and their failed events from their queues. */
   findings(): string[] {
     return [...this.functions.values()].flatMap(({ options, asyncPolicy }) => {
-      const { name, roleArn, network } = options;
-      const asked = network ? NETWORK_ACTIONS : [];
-      const refused = asked.map((action) => this.platform.iam.missing(roleArn, LAMBDA, { action, resource: '*' }));
+      const { name, region, roleArn, logGroup, network } = options;
+      const logStream = `arn:aws:logs:${region}:${this.platform.account}:log-group:${logGroup}:log-stream:${name}`;
+      const asked = [
+        ...LOG_ACTIONS.map((action) => ({ action, resource: logStream })),
+        ...(network ? NETWORK_ACTIONS : []).map((action) => ({ action, resource: '*' })),
+      ];
+      const refused = asked.map((question) => this.platform.iam.missing(roleArn, LAMBDA, question));
       const queue = asyncPolicy.queueArn;
       if (queue !== undefined) refused.push(this.queues.refusalOfRole(queue, roleArn));
       return refused.flatMap((sentence) => (sentence ? [`function ${name}: ${sentence}`] : []));

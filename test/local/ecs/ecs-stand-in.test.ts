@@ -196,6 +196,10 @@ describe('an ECS service', () => {
       'Environment.PORT is 80, but the port mapping is 8080',
     );
     await expect(define({ Environment: [] })).rejects.toThrow('PORT is missing');
+    const port = { Name: 'PORT', Value: '8080' };
+    await expect(define({ Environment: [port] })).rejects.toThrow('HOST is missing');
+    const loopback = { Name: 'HOST', Value: '127.0.0.1' };
+    await expect(define({ Environment: [port, loopback] })).rejects.toThrow('HOST is 127.0.0.1, but');
     await expect(define({ Secrets: [{ Name: 'A', ValueFrom: 'x' }] })).rejects.toThrow(/Secrets/);
     const mount = { ContainerPath: '/x', SourceVolume: 'other' };
     await expect(define({ MountPoints: [mount] })).rejects.toThrow('the task has no volume other');

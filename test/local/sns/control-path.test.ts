@@ -30,6 +30,7 @@ let services: RegionalServices;
 let assembly: RunningAssembly;
 let out: string;
 
+const LOG_POLICY = 'arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole';
 const policy = (...Statement: object[]) => ({ Version: '2012-10-17', Statement });
 
 function template(omit: readonly string[] = []): object {
@@ -57,6 +58,7 @@ function template(omit: readonly string[] = []): object {
           Principal: { Service: 'lambda.amazonaws.com' },
           Action: 'sts:AssumeRole',
         }),
+        ManagedPolicyArns: omit.includes('LogPolicy') ? [] : [LOG_POLICY],
       },
     },
     RolePolicy: {
@@ -196,6 +198,10 @@ describe('the control path: SNS -> Lambda', () => {
     [
       'UndeliveredPolicy',
       /sns\.amazonaws\.com is not authorized to perform: sqs:SendMessage on resource: .*undelivered/,
+    ],
+    [
+      'LogPolicy',
+      /function invalidation: .* is not authorized to perform: logs:CreateLogStream on resource: .*:\/aws\/lambda\/invalidation:/,
     ],
     [
       'RolePolicy',
