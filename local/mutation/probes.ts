@@ -84,10 +84,10 @@ export const PROBES: readonly Probe[] = [
   { name: 'publish', run: (_, plane) => publish(plane, '1') },
   { name: 'first prediction', run: ({ cdn, model }) => checkFirstPrediction(cdn.url, model) },
   {
-    name: 'predict twice',
+    name: 'predict twice, by the default model',
     async run(probed) {
       for (const edge_region of probed.regions) {
-        const init = { method: 'POST', body: JSON.stringify({ model: RANKER_MODEL, features: probed.model.rows[1] }) };
+        const init = { method: 'POST', body: JSON.stringify({ features: probed.model.rows[1] }) };
         await expectPrediction(await ask(probed, edge_region, '/predict', init), { edge_region });
         await expectPrediction(await ask(probed, edge_region, '/predict', init), { edge_region, cached: true });
       }
