@@ -30,6 +30,7 @@ export const prod: EnvironmentDocument = {
   rollBackOnAlarm: true,
   accessLogDays: 90,
   firewall: { requestsPerAddress: 100_000 },
+  alarms: { emails: ['oncall@example.com'] },
   budget: { monthlyUsd: 5000, emails: ['platform@example.com'] },
   defaultModel: 'ranker',
   channelPollSeconds: 30,

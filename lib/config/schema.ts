@@ -186,6 +186,19 @@ const Document = z.strictObject({
   channelPollSeconds: wholeBetween(1, 3600),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']),
   logRetentionDays: oneOf(LOG_RETENTION_DAYS),
+  /** Who is told of alarms, by the topic of each region, beside what subscribes to it; and where the runbooks are. */
+  alarms: z
+    .strictObject({
+      emails: z
+        .array(z.email({ error: ({ input }) => `${quoted(input)} must be an e-mail address` }))
+        .max(10)
+        .default([]),
+      /** Where `docs/runbooks` is published; without it alarms name the page's path in the repository. */
+      runbooksUrl: z
+        .url({ protocol: /^https?$/, error: ({ input }) => `${quoted(input)} must be an http or https URL` })
+        .optional(),
+    })
+    .prefault({}),
   /**
    * Protects from deletion by mistake: stacks and load balancers refuse it, and buckets outlive their stack. Taken away by
    * a deployment of its own before a teardown.

@@ -12,8 +12,7 @@ const OWN_KEYS =
  */
 const ACCEPTED: Readonly<Record<string, string>> = {
   'NIST.800.53.R5-ALBWAFEnabled': 'AWS WAF is at CloudFront, the only caller that the listener answers.',
-  'NIST.800.53.R5-CloudWatchAlarmAction':
-    'ECS rolls back a deployment on the alarm, or a Route 53 health check watches it.',
+  'NIST.800.53.R5-CloudWatchAlarmAction': 'Operators are told by the composite alarm of which this one is a part.',
   'NIST.800.53.R5-CloudWatchLogGroupEncrypted': OWN_KEYS,
   'NIST.800.53.R5-ELBDeletionProtectionEnabled':
     'On where the environment is protected; the others are torn down often.',

@@ -29,6 +29,8 @@ export class ControlPath extends Construct {
   readonly topic: Topic;
   readonly invalidation: LambdaFunction;
   readonly status: LambdaFunction;
+  /** Where messages wait that could not be delivered or applied. */
+  readonly deadLetterQueues: Queue[] = [];
 
   constructor(
     scope: Construct,
@@ -102,6 +104,7 @@ export class ControlPath extends Construct {
       id: 'AwsSolutions-SQS3',
       reason: 'This is itself a dead-letter queue.',
     });
+    this.deadLetterQueues.push(queue);
     return queue;
   }
 }

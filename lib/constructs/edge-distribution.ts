@@ -58,6 +58,8 @@ export interface EdgeDistributionProps {
 /** The outermost cache: one CloudFront distribution for predictions, artifacts and API responses. */
 export class EdgeDistribution extends Construct {
   readonly distribution: Distribution;
+  /** Name of the CloudFront Function of the viewer-request event. */
+  readonly viewerFunctionName: string;
   readonly keyValueStore: KeyValueStore;
 
   constructor(scope: Construct, id: string, props: EdgeDistributionProps) {
@@ -67,8 +69,9 @@ export class EdgeDistribution extends Construct {
       comment: 'Live version of each model, written by the publisher',
     });
     const originIds = props.failoverHostname === undefined ? [EDGE_ORIGIN] : [EDGE_ORIGIN, FAILOVER_ORIGIN];
+    this.viewerFunctionName = `${props.namePrefix}-viewer-request`;
     const viewerRequest = new ViewerRequestFunction(this, 'ViewerRequest', {
-      functionName: `${props.namePrefix}-viewer-request`,
+      functionName: this.viewerFunctionName,
       keyValueStore: this.keyValueStore,
       defaultModel: props.defaultModel,
       originIds,

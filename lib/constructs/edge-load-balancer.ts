@@ -44,6 +44,7 @@ export interface EdgeLoadBalancerProps {
  */
 export class EdgeLoadBalancer extends Construct {
   readonly loadBalancer: ApplicationLoadBalancer;
+  readonly certificate: Certificate;
   /** Whether Route 53's health checkers get through. */
   readonly admitsHealthCheckers: boolean;
   private readonly listener: ApplicationListener;
@@ -53,7 +54,7 @@ export class EdgeLoadBalancer extends Construct {
     super(scope, id);
     this.originKeys = props.originKeys;
     const [hostname, ...alternatives] = props.hostnames;
-    const certificate = new Certificate(this, 'Certificate', {
+    this.certificate = new Certificate(this, 'Certificate', {
       domainName: hostname,
       subjectAlternativeNames: alternatives,
       validation: CertificateValidation.fromDns(props.zone),
@@ -87,7 +88,7 @@ export class EdgeLoadBalancer extends Construct {
       port: HTTPS_PORT,
       protocol: ApplicationProtocol.HTTPS,
       sslPolicy: SslPolicy.RECOMMENDED_TLS,
-      certificates: [certificate],
+      certificates: [this.certificate],
       open: false,
       defaultAction: ListenerAction.fixedResponse(403, {
         contentType: 'application/json',

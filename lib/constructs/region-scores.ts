@@ -24,6 +24,8 @@ export interface RegionScoresProps {
  * the viewer-request function chooses by them; code in `lambda/region-scores`.
  */
 export class RegionScores extends Construct {
+  readonly function: LambdaProgram;
+
   constructor(scope: Construct, id: string, { naming, regions, keyValueStore, logRetentionDays }: RegionScoresProps) {
     super(scope, id);
     const statusFunction = statusFunctionName(naming);
@@ -50,7 +52,7 @@ export class RegionScores extends Construct {
         resources: [keyValueStore.keyValueStoreArn],
       }),
     );
-    const measure = new LambdaProgram(this, 'Function', {
+    this.function = new LambdaProgram(this, 'Function', {
       ...lambdaProgram('region-scores'),
       memorySize: 256,
       timeout: Duration.seconds(30),
@@ -67,7 +69,7 @@ export class RegionScores extends Construct {
     new Rule(this, 'Schedule', {
       description: 'Measures the regions',
       schedule: Schedule.rate(MEASURE_EVERY),
-      targets: [new LambdaFunction(measure)],
+      targets: [new LambdaFunction(this.function)],
     });
   }
 }

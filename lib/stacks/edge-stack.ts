@@ -11,6 +11,7 @@ import { EdgeRecords, failoverHostname, originHostname, regionHostname } from '.
 import { EdgeAlarms, scaleWithLoad } from '../constructs/edge-scaling';
 import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
 import { importModelBucket } from '../constructs/model-bucket';
+import { RegionMonitoring } from '../constructs/monitoring/region-monitoring';
 import { originKeyReference } from '../constructs/origin-keys';
 import { RegionalCache } from '../constructs/regional-cache';
 import { RegionalHealth } from '../constructs/regional-health';
@@ -99,7 +100,17 @@ export class EdgeStack extends Stack {
       healthCheckId: health.healthCheck.attrHealthCheckId,
     });
     new CfnOutput(this, EDGE_OUTPUTS.healthCheckId, { value: health.healthCheck.attrHealthCheckId });
-    new ControlPath(this, 'Control', { naming, vpc, cache, region: region.region, logRetentionDays });
+    const control = new ControlPath(this, 'Control', { naming, vpc, cache, region: region.region, logRetentionDays });
+    new RegionMonitoring(this, 'Monitoring', {
+      config,
+      region,
+      health,
+      rollback: alarms,
+      loadBalancer: entrance.loadBalancer,
+      targetGroup,
+      certificate: entrance.certificate,
+      deadLetterQueues: control.deadLetterQueues,
+    });
   }
 
   /** The region's first zones, whatever the account calls them: no look-up, so synthesis needs no credentials. */

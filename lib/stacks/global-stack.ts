@@ -1,5 +1,6 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { Certificate, CertificateValidation } from 'aws-cdk-lib/aws-certificatemanager';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { AaaaRecord, ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
 import { CloudFrontTarget } from 'aws-cdk-lib/aws-route53-targets';
 import type { Construct } from 'constructs';
@@ -11,6 +12,7 @@ import { EdgeDistribution } from '../constructs/edge-distribution';
 import { EdgeFirewall } from '../constructs/edge-firewall';
 import { failoverHostname, originHostname, regionHostname } from '../constructs/edge-records';
 import { importModelBucket } from '../constructs/model-bucket';
+import { GlobalMonitoring } from '../constructs/monitoring/global-monitoring';
 import { originKeyReference } from '../constructs/origin-keys';
 import { RegionScores } from '../constructs/region-scores';
 import { GLOBAL_OUTPUTS } from '../core/resource-names';
@@ -34,13 +36,14 @@ export class GlobalStack extends Stack {
       config.regions.map((row) => row.region),
     );
     const home = importModelBucket(this, 'HomeModels', naming, config.homeRegion);
+    const certificate = new Certificate(this, 'Certificate', {
+      domainName: domain,
+      validation: CertificateValidation.fromDns(zone),
+    });
     const edge = new EdgeDistribution(this, 'Edge', {
       namePrefix: `mlcdn-${config.name}`,
       domainName: domain,
-      certificate: new Certificate(this, 'Certificate', {
-        domainName: domain,
-        validation: CertificateValidation.fromDns(zone),
-      }),
+      certificate,
       webAclArn: this.firewall(config),
       originKey: originKeyReference(naming, config.originKeys[0] ?? ''),
       originHostname: originHostname(domain),
@@ -61,14 +64,14 @@ export class GlobalStack extends Stack {
       });
     }
     if (config.budget) new CostBudget(this, 'Cost', { environment: config.name, ...config.budget });
-    if (config.routing === 'score') {
-      new RegionScores(this, 'RegionScores', {
-        naming,
-        regions: config.regions.map(({ region }) => region),
-        keyValueStore: edge.keyValueStore,
-        logRetentionDays: config.logRetentionDays,
-      });
-    }
+    new GlobalMonitoring(this, 'Monitoring', {
+      config,
+      certificate,
+      distribution: edge.distribution,
+      viewerFunctionName: edge.viewerFunctionName,
+      webAclName: config.firewall && `mlcdn-${config.name}`,
+      regionScores: this.regionScores(config, edge),
+    });
 
     const target = RecordTarget.fromAlias(new CloudFrontTarget(edge.distribution));
     new ARecord(this, 'Ipv4', { zone, recordName: domain, target });
@@ -77,6 +80,18 @@ export class GlobalStack extends Stack {
     new CfnOutput(this, GLOBAL_OUTPUTS.distributionId, { value: edge.distribution.distributionId });
     new CfnOutput(this, GLOBAL_OUTPUTS.distributionDomain, { value: edge.distribution.distributionDomainName });
     new CfnOutput(this, GLOBAL_OUTPUTS.keyValueStoreArn, { value: edge.keyValueStore.keyValueStoreArn });
+  }
+
+  /** The function that measures the regions, where they are chosen by it. */
+  private regionScores(config: EnvironmentConfig, edge: EdgeDistribution): IFunction | undefined {
+    if (config.routing !== 'score') return undefined;
+    const scores = new RegionScores(this, 'RegionScores', {
+      naming: namingScope(config),
+      regions: config.regions.map(({ region }) => region),
+      keyValueStore: edge.keyValueStore,
+      logRetentionDays: config.logRetentionDays,
+    });
+    return scores.function;
   }
 
   private firewall({ name, firewall, logRetentionDays }: EnvironmentConfig): string | undefined {

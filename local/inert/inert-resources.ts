@@ -68,6 +68,7 @@ const INERT_TYPES: Readonly<Record<string, InertType>> = {
   },
   'AWS::EC2::VPCEndpoint': withId('vpce'),
   'AWS::EC2::VPCGatewayAttachment': { ref: name },
+  'AWS::KMS::Key': { ref: id('key'), attributes: { Arn: arn('kms', (r) => `key/${id('key')(r)}`) } },
   'AWS::Logs::LogGroup': {
     ref: given('LogGroupName'),
     attributes: { Arn: arn('logs', (r) => `log-group:${given('LogGroupName')(r)}:*`) },

@@ -26,17 +26,20 @@ describe.each(REGIONS)('the edge of prod in %s', (region) => {
   });
 
   test('takes a deployment back when its own alarms fire', () => {
-    // Alarms that Route 53 watches move traffic, not deployments.
-    const watchedByDns = JSON.stringify(resources(template, 'AWS::Route53::HealthCheck'));
-    const alarms = Object.keys(template.findResources('AWS::CloudWatch::Alarm'))
-      .filter((id) => !watchedByDns.includes(`"${id}"`))
-      .map((id) => ({ Ref: id }));
+    // Others move traffic or tell the operators.
+    const isOfDeployments = ({ Properties }: Record<string, unknown>) =>
+      ['More than 1 % of the answers are 5xx', 'One in a hundred answers takes longer than 2 s'].some((meaning) =>
+        String((Properties as Record<string, unknown>).AlarmDescription).startsWith(meaning),
+      );
+    const alarms = Object.entries(template.findResources('AWS::CloudWatch::Alarm'))
+      .filter(([, alarm]) => isOfDeployments(alarm))
+      .map(([id]) => ({ Ref: id }));
     const [service] = resources(template, 'AWS::ECS::Service');
     expect(service?.DeploymentConfiguration).toMatchObject({
       Alarms: { Enable: true, Rollback: true, AlarmNames: expect.arrayContaining(alarms) },
       DeploymentCircuitBreaker: { Enable: true, Rollback: true },
     });
-    expect(alarms.length).toBeGreaterThan(0);
+    expect(alarms).toHaveLength(2);
   });
 
   test('scales with CPU and with the requests of a task', () => {
