@@ -4,12 +4,16 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { createClient } from 'redis';
 import { CacheUsers } from '../../../lib/constructs/cache-users';
 import { APPEND_SCRIPT, CONTROL_KEYS, CONTROL_LOG_LENGTH, ENSURE_LOG_SCRIPT } from '../../../lib/core/control-log';
+import { elastiCacheToken } from '../../../lib/core/elasticache-token';
 import { ElastiCacheStandIn } from '../../../local/elasticache/elasticache-stand-in';
 import { resource, testPlatform } from '../../local/support/platform';
+
+const CACHE = 'users-test';
 
 const platform = testPlatform();
 const opened: { destroy(): void }[] = [];
 let url: string;
+let roleArn: string;
 let stop: (() => Promise<void>) | undefined;
 
 /** A cache with the users of the template. */
@@ -31,6 +35,7 @@ beforeAll(async () => {
     UserIds: users.map(({ UserId }) => UserId),
   });
   const running = await start('ReplicationGroup', 'Valkey', {
+    ReplicationGroupId: CACHE,
     ReplicationGroupDescription: 'cache',
     Engine: 'valkey',
     CacheNodeType: 'cache.t4g.micro',
@@ -39,16 +44,40 @@ beforeAll(async () => {
   });
   url = `rediss://127.0.0.1:${running?.attributes?.['PrimaryEndPoint.Port']}`;
   stop = running?.stop;
+  const role = platform.get().iam.modules.find(({ type }) => type === 'AWS::IAM::Role');
+  const trust = { Effect: 'Allow', Principal: { Service: 'ecs-tasks.amazonaws.com' }, Action: 'sts:AssumeRole' };
+  const connect = { Effect: 'Allow', Action: 'elasticache:Connect', Resource: 'arn:aws:elasticache:*' };
+  const document = (statement: object) => ({ Version: '2012-10-17', Statement: [statement] });
+  const entering = await role?.start(
+    resource('AWS::IAM::Role', 'Role', {
+      AssumeRolePolicyDocument: document(trust),
+      Policies: [{ PolicyName: 'connect', PolicyDocument: document(connect) }],
+    }),
+  );
+  roleArn = String(entering?.attributes?.Arn);
 });
 afterAll(async () => {
   for (const client of opened) client.destroy();
   await stop?.();
 });
 
-function client(username?: string) {
+/** A token of a role that may enter as anybody: what a user may then do is the access list's to say. */
+function tokenFor(userId: string): Promise<string> {
+  const { iam } = platform.get();
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = iam.assumeRole(
+    roleArn,
+    'ecs-tasks.amazonaws.com',
+    'test',
+    undefined,
+  );
+  const keys = { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY };
+  return elastiCacheToken({ userId, cacheName: CACHE, region: 'us-east-1' }, keys, new Date());
+}
+
+async function client(username?: string) {
   const created = createClient({
     url,
-    ...(username === undefined ? {} : { username, password: 'token' }),
+    ...(username === undefined ? {} : { username, password: await tokenFor(username) }),
     socket: { tls: true, ca: readFileSync(platform.get().authority.file), reconnectStrategy: false },
   });
   created.on('error', () => undefined);
@@ -56,7 +85,7 @@ function client(username?: string) {
 }
 
 async function login(username: string) {
-  const connected = await client(username).connect();
+  const connected = await (await client(username)).connect();
   opened.push(connected);
   return connected;
 }
@@ -92,5 +121,5 @@ test('edge tasks may read and write entries and follow the log, but not empty or
 });
 
 test('nobody enters without a user', async () => {
-  await expect(client().connect()).rejects.toThrow('NOAUTH');
+  await expect((await client()).connect()).rejects.toThrow('NOAUTH');
 });

@@ -20,6 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.stop());
 beforeEach(async () => {
+  await forgetControlLog();
   bucket = await startBucket();
   disk = await temporaryDirectory();
   Object.assign(process.env, {
@@ -62,6 +63,13 @@ function moveChannel(revision: number, production: string, previous?: string): v
     updatedAt: '2026-01-01T00:00:00.000Z',
   };
   bucket.put(channelKey('tiny'), JSON.stringify(document));
+}
+
+/** What a test before has told the region's tasks is not meant for those of this one. */
+async function forgetControlLog(): Promise<void> {
+  const client = await createClient({ url: redis.url }).connect();
+  await client.flushAll();
+  client.destroy();
 }
 
 async function send(message: ControlMessage): Promise<void> {
