@@ -19,21 +19,19 @@ const viewer = fc.record({
 const margin = fc.double({ min: 0, max: 0.2, noNaN: true });
 const state = fc.constantFrom('healthy', 'unhealthy', 'drained', 'unknown');
 const regions = (states: fc.Arbitrary<RoutableRegion['state']>) =>
-  fc
-    .uniqueArray(fc.constantFrom(...CODES), { minLength: 1, maxLength: 12 })
-    .chain((codes) =>
-      fc.tuple(
-        ...codes.map((region) =>
-          fc.record({
-            region: fc.constant(region),
-            place: fc.constant(AWS_REGIONS[region]),
-            state: states,
-            load: share,
-            hitRate: share,
-          }),
-        ),
+  fc.uniqueArray(fc.constantFrom(...CODES), { minLength: 1, maxLength: 12 }).chain((codes) =>
+    fc.tuple(
+      ...codes.map((region) =>
+        fc.record({
+          region: fc.constant(region),
+          place: fc.constant(AWS_REGIONS[region]),
+          state: states,
+          load: share,
+          hitRate: share,
+        }),
       ),
-    ) as fc.Arbitrary<RoutableRegion[]>;
+    ),
+  ) as fc.Arbitrary<RoutableRegion[]>;
 
 const near = (region: RegionCode, fields: Partial<RoutableRegion> = {}): RoutableRegion => ({
   region,
