@@ -27,7 +27,7 @@ export function registerConfigurationRoutes(app: FastifyInstance, { repository }
 }
 
 function configurationOf(model: LoadedModel, traits: ModelTraits | undefined, versions: readonly string[]): object {
-  const { maxBatchSize = 0, instances = 1 } = traits ?? {};
+  const { maxBatchSize = 0, instances = 1, isInline = false } = traits ?? {};
   const isBatched = maxBatchSize > 0;
   return {
     name: model.name,
@@ -44,6 +44,7 @@ function configurationOf(model: LoadedModel, traits: ModelTraits | undefined, ve
     // Nothing waits for a batch to fill: what has come in meanwhile is run together.
     ...(isBatched ? { dynamic_batching: { preferred_batch_size: [], max_queue_delay_microseconds: 0 } } : {}),
     response_cache: { enable: model.cache.ttlSeconds > 0 },
+    parameters: { placement: { string_value: isInline ? 'service thread' : 'worker processes' } },
   };
 }
 

@@ -2,7 +2,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RunningEdge, startEdge, temporaryDirectory } from '../../../../support/edge-service';
-import { identityModel } from '../../../../support/odd-models';
+import { identityModel, integerModel } from '../../../../support/odd-models';
 import { tinyManifest, tinyModel, writeModel } from '../../../../support/tiny-models';
 
 let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -285,6 +285,12 @@ describe('what a model has done and how it is run', () => {
     const alone = (await edge.get('/v2/models/tiny/versions/1/config')).body;
     expect(alone).toMatchObject({ max_batch_size: 0, input: [{ dims: [-1, 3] }] });
     expect(alone).not.toHaveProperty('dynamic_batching');
+    await writeModel(folder.path, 'divider', '1', integerModel('Div'));
+    expect((await edge.post('/v2/repository/models/divider/load', {})).status).toBe(200);
+    // Where a client could have it divide integers, however short its runs.
+    expect((await edge.get('/v2/models/divider/config')).body).toMatchObject({
+      parameters: { placement: { string_value: 'worker processes' } },
+    });
     expect((await edge.get('/v2/models/other/config')).status).toBe(404);
   });
 });
