@@ -46,8 +46,11 @@ function byName(a: KeyTensor, b: KeyTensor): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
-/** Most identities fit in here; hashing one buffer at once costs a third of feeding a hash object field by field. */
-const SCRATCH = Buffer.allocUnsafe(16 * 1024);
+/**
+ * Most identities fit in here; hashing one buffer at once costs a third of feeding a hash object field by field, and
+ * making a buffer of this size more than filling it.
+ */
+const SCRATCH = Buffer.allocUnsafe(128 * 1024);
 const LENGTH_BYTES = 4;
 const UTF8_BYTES_PER_UNIT = 3;
 

@@ -4,6 +4,7 @@ import { variantKey } from './base-key';
 import { type Fill, type FillOne, Fills, forOne } from './fills';
 import { Finds } from './finds';
 import { Flights, type LookUp } from './flights';
+import { GatheredAnswers } from './gathered-answers';
 import type { InvalidationIndex } from './invalidation-index';
 import type { MemorySlot, MemoryStore } from './memory-store';
 import { type LeaseTiming, RegionLeases } from './region-leases';
@@ -112,44 +113,41 @@ class TieredCache implements EdgeCache {
     policy: FillPolicy = EVERYTHING,
     waiter?: Waiter,
   ): Promise<CacheAnswer[]> {
-    const firstIndexes = new Map<string, number>();
-    keys.forEach((key, index) => {
-      if (!firstIndexes.has(key)) firstIndexes.set(key, index);
-    });
+    // Of distinct keys: their places in the order of the look-ups, and where each stands first in `keys`.
+    const places = new Map<string, number>();
+    const firstIndexes: number[] = [];
+    for (const [index, key] of keys.entries()) {
+      if (places.has(key)) continue;
+      places.set(key, firstIndexes.length);
+      firstIndexes.push(index);
+    }
+    const placeOf = (key: string): number => places.get(key) ?? 0;
     const fill: Fill = (missing) =>
       fillMissing(
-        missing.map(({ key }) => firstIndexes.get(key) ?? 0),
+        missing.map(({ key }) => firstIndexes[placeOf(key)] ?? 0),
         missing,
       );
 
-    const answers = new Map<string, CacheAnswer | Promise<CacheAnswer>>();
+    const answers = new GatheredAnswers(places.size);
     const lookUps: LookUp[] = [];
     const stale: Found[] = [];
     const now = this.#clock();
-    for (const key of firstIndexes.keys()) {
+    for (const [key, place] of places) {
       const slot = this.#tiers.inMemory(key);
       if (slot && now < slot.freshUntil) {
         this.#counters.memoryHits += 1;
-        answers.set(key, freshMemoryAnswer(slot, now));
+        answers.put(place, freshMemoryAnswer(slot, now));
       } else if (slot && mayRevalidate(slot, now)) {
         stale.push({ entry: slot.entry, tier: 'memory' });
-        answers.set(key, this.#staleAnswer(slot.entry));
+        answers.put(place, this.#staleAnswer(slot.entry));
       } else {
-        const receive = (answered: (answer: CacheAnswer) => void, failed: (reason: unknown) => void) =>
-          void lookUps.push({ key, stale: staleIn(slot), receiver: { answered, failed }, waiter });
-        answers.set(key, new Promise(receive));
+        lookUps.push({ key, stale: staleIn(slot), receiver: answers.receiver(place), waiter });
       }
     }
     if (stale.length > 0) this.#flights.refresh(stale, fill, policy);
     this.#flights.lookUpMany(lookUps, fill, policy);
-    // All at once: one that rejects before its turn must not count as unhandled.
-    const settled = await Promise.all(answers.values());
-    const byKey = new Map([...answers.keys()].map((key, i) => [key, settled[i]]));
-    return keys.map((key) => {
-      const answer = byKey.get(key);
-      if (!answer) throw new Error(`no answer for ${key}`);
-      return answer;
-    });
+    const found = await answers.all();
+    return keys.map((key, index) => found[found.length === keys.length ? index : placeOf(key)] as CacheAnswer);
   }
 
   peek(key: string): CacheEntry | undefined {

@@ -84,7 +84,8 @@ async function answerInfer(context: HttpContext, request: ModelRequest, reply: F
     waiter: (timeoutUs) => requestWaiter(request, reply, timeoutUs),
   });
   request.cacheLevel = answer.tier;
-  return reply.headers(sent.headers).send(sent.body);
+  for (const part of sent.headers) reply.headers(part);
+  return reply.send(sent.body);
 }
 
 async function withModel<T>(

@@ -29,7 +29,8 @@ export interface InferCall extends NamedModel {
 /** An inference response as HTTP carries it. */
 export interface InferReply {
   readonly answer: CacheAnswer;
-  readonly headers: Readonly<Record<string, string>>;
+  /** In parts, no name in more than one: joining them would cost more than writing them. */
+  readonly headers: readonly Readonly<Record<string, string>>[];
   readonly body: string | Buffer;
 }
 
@@ -41,7 +42,7 @@ export async function infer(context: HttpContext, call: InferCall): Promise<Infe
     const answer = await context.predictor.predict(model, wanted.inputs, call.waiter(wanted.timeoutUs));
     const written = writeInferAnswer(model, wanted, answer.body);
     const encoded = await encodeBody(written.body, call.acceptEncoding);
-    const headers = { ...answerHeaders(answer, 'no-store'), ...written.headers, ...encoded.headers };
+    const headers = [answerHeaders(answer, 'no-store'), written.headers, encoded.headers];
     return { answer, headers, body: encoded.body };
   } finally {
     release();

@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { KnownHeads } from './known-heads';
+import { ReceivedRequest } from './received-request';
 import { RoutedStream } from './routed-stream';
-import type { WireHandler, WireLimits, WireReply, WireRequest } from './types';
+import type { WireHandler, WireLimits, WireReply } from './types';
 
 /** Larger bodies are streamed to the server; reading one costs so much that what is saved here is small. */
 const MAX_BODY_BYTES = 64 * 1024;
 
 const REQUEST_LINE = /^[A-Z]+ \/[\x21-\x7e]* HTTP\/1\.1$/;
-const VERSION_LENGTH = ' HTTP/1.1'.length;
 
 /**
  * - `reading`: idle, or part of a request is there.
@@ -135,39 +135,30 @@ export class WireConnection implements WireReply {
 
   /** Takes the request that `pending` begins with; `false` when not all of it is there yet. */
   #takeRequest(pending: Buffer): boolean {
-    const text = pending.toString('latin1');
+    // Heads are text, and so are small bodies; of a larger one nobody may want to have it as text.
+    const text = pending.toString('latin1', 0, this.#host.limits.headerBytes);
     const headEnd = text.indexOf('\r\n\r\n');
     if (headEnd === -1) {
-      if (text.length > this.#host.limits.headerBytes) this.#handOver();
+      if (pending.length > this.#host.limits.headerBytes) this.#handOver();
       return false;
     }
     const lineEnd = text.indexOf('\r\n');
     const line = text.slice(0, lineEnd);
     const head = REQUEST_LINE.test(line) ? this.#host.heads.of(text.slice(lineEnd + 2, headEnd)) : undefined;
     const bodyAt = headEnd + 4;
-    if (head === undefined || bodyAt > this.#host.limits.headerBytes || (head.contentLength ?? 0) > MAX_BODY_BYTES) {
+    if (head === undefined || (head.contentLength ?? 0) > MAX_BODY_BYTES) {
       this.#handOver();
       return false;
     }
     const end = bodyAt + (head.contentLength ?? 0);
-    if (text.length < end) {
+    if (pending.length < end) {
       this.#wanted = end;
       return false;
     }
     this.#wanted = 0;
-    this.#pending = text.length === end ? undefined : pending.subarray(end);
-    const methodEnd = line.indexOf(' ');
+    this.#pending = pending.length === end ? undefined : pending.subarray(end);
     this.#phase = 'answering';
-    const request: WireRequest = {
-      method: line.slice(0, methodEnd),
-      target: line.slice(methodEnd + 1, -VERSION_LENGTH),
-      head,
-      body: text.slice(bodyAt, end),
-      get bytes() {
-        return pending.subarray(bodyAt, end);
-      },
-      arrived: performance.now(),
-    };
+    const request = new ReceivedRequest(line, head, pending, text, bodyAt, end);
     if (!this.#host.handler.takes(request, this)) this.#route(pending.subarray(0, end));
     return true;
   }

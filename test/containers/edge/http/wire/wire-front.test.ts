@@ -137,6 +137,8 @@ const REQUESTS: readonly string[] = [
   message('GET /hot HTTP/1.1'),
   message(`GET ${LATER} HTTP/1.1`),
   `${message('POST /hot HTTP/1.1', 'Content-Length: 5')}abcde`,
+  // Longer than any head may be.
+  `${message('POST /hot HTTP/1.1', 'Content-Length: 40000')}${'0123456789'.repeat(4_000)}`,
   message('GET /cold HTTP/1.1'),
   message('GET /stream HTTP/1.1'),
   message('HEAD /cold HTTP/1.1'),
