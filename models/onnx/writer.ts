@@ -17,6 +17,8 @@ export interface Node {
   readonly operator: string;
   readonly inputs: readonly string[];
   readonly output: string;
+  /** Attributes whose values are strings. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 /** Names of element types in ONNX. */
@@ -69,11 +71,12 @@ export function encodeOnnx(graph: Graph): Uint8Array {
     opsetImport: [{ domain: '', version: OPERATOR_SET }],
     graph: {
       name: graph.name,
-      node: graph.nodes.map(({ operator, inputs, output }) => ({
+      node: graph.nodes.map(({ operator, inputs, output, attributes = {} }) => ({
         name: output,
         opType: operator,
         input: inputs,
         output: [output],
+        attribute: Object.entries(attributes).map(([name, value]) => ({ name, type: 'STRING', s: Buffer.from(value) })),
       })),
       initializer: graph.initializers.map(tensorProto),
       input: graph.inputs.map(valueInfoProto),

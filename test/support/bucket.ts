@@ -15,8 +15,7 @@ export interface TestBucket {
 }
 
 /** Starts the endpoint on a free port of 127.0.0.1. */
-export async function startBucket(): Promise<TestBucket> {
-  const name = 'models-test';
+export async function startBucket(name = 'models-test'): Promise<TestBucket> {
   const objects = new Map<string, Buffer>();
   let failure: number | undefined;
 

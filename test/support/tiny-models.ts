@@ -85,3 +85,28 @@ export function powerModel(multiplications: number): Buffer {
     }),
   );
 }
+
+/**
+ * A real ONNX model of strings: `lower` is `words` in lower case, by the rules of a locale, which ONNX Runtime asks the
+ * operating system for.
+ */
+export function lowerCaseModel(locale: string): Buffer {
+  return Buffer.from(
+    encodeOnnx({
+      name: 'lower-case',
+      description: 'words in lower case',
+      version: 1,
+      inputs: [{ name: 'words', elementType: 'STRING', dims: ['words'] }],
+      outputs: [{ name: 'lower', elementType: 'STRING', dims: ['words'] }],
+      initializers: [],
+      nodes: [
+        {
+          operator: 'StringNormalizer',
+          inputs: ['words'],
+          output: 'lower',
+          attributes: { case_change_action: 'LOWER', locale },
+        },
+      ],
+    }),
+  );
+}
