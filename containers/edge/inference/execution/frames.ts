@@ -16,7 +16,7 @@ export const FrameKind = {
   opened: 3,
   /** Service: run a model. Tensors. */
   run: 4,
-  /** Worker: it ran. f64 milliseconds inside ONNX Runtime, tensors. */
+  /** Worker: it ran. f64 milliseconds inside ONNX Runtime, f64 milliseconds of CPU time, tensors. */
   done: 5,
   /** Worker: the request failed. JSON `Failure`. */
   failed: 6,
@@ -24,6 +24,9 @@ export const FrameKind = {
   release: 7,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
+/** Bytes of the times at the start of what `FrameKind.done` tells. */
+export const TIMES_BYTES = 16;
 
 export interface Frame {
   readonly kind: number;

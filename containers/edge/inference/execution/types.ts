@@ -14,6 +14,8 @@ export interface RunResult {
   readonly outputs: Tensor[];
   /** Time inside ONNX Runtime, ms. */
   readonly computeMs: number;
+  /** CPU time of the worker process meanwhile, ms. Absent on the service's own thread, which does other things as well. */
+  readonly cpuMs?: number;
 }
 
 /** A model file that a session is opened from. The file stays where it is until the session is released. */

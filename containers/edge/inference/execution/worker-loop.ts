@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors';
 import { loadOnnxModel, type OnnxModel } from '../onnx-session';
 import { RefusedModel } from '../refused-model';
-import { encodeFrame, type Frame, FrameKind, readFrame, writePieces } from './frames';
+import { encodeFrame, type Frame, FrameKind, readFrame, TIMES_BYTES, writePieces } from './frames';
 import { type ModelLocation, verifiedModel } from './model-bytes';
 import { decodeTensors, encodeTensors } from './tensor-codec';
 
@@ -54,10 +54,13 @@ async function answerTo(frame: Frame, models: Map<number, OnnxModel>): Promise<U
 
 async function run({ session, payload }: Frame, model: OnnxModel | undefined): Promise<Uint8Array[]> {
   if (model === undefined) throw new Error('the model is not loaded in this worker');
-  const { outputs, computeMs } = await model.run(decodeTensors(payload, 0));
-  const time = Buffer.alloc(8);
-  time.writeDoubleLE(computeMs);
-  return encodeFrame(FrameKind.done, session, [time, ...encodeTensors(outputs)]);
+  const inputs = decodeTensors(payload, 0);
+  const before = process.cpuUsage();
+  const { outputs, computeMs } = await model.run(inputs);
+  const { user, system } = process.cpuUsage(before);
+  const times = Buffer.alloc(TIMES_BYTES);
+  times.writeDoubleLE((user + system) / 1000, times.writeDoubleLE(computeMs));
+  return encodeFrame(FrameKind.done, session, [times, ...encodeTensors(outputs)]);
 }
 
 function failureFrame(session: number, error: unknown): Uint8Array[] {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { messageOf } from '../../errors';
 import { RefusedModel } from '../refused-model';
 import type { Tensor } from '../tensors';
-import { encodeFrame, type Frame, FrameKind, FrameReader } from './frames';
+import { encodeFrame, type Frame, FrameKind, FrameReader, TIMES_BYTES } from './frames';
 import { decodeTensors, encodeTensors } from './tensor-codec';
 import type { RunResult } from './types';
 import { WORKER_DESCRIPTOR, type WorkerCommand, workerEnvironment } from './worker-command';
@@ -100,7 +100,11 @@ export class WorkerProcess {
   /** Runs a loaded model. Rejects with `ModelFailure` or `WorkerDeath`. */
   async run(session: number, inputs: readonly Tensor[]): Promise<RunResult> {
     const { payload } = await this.#ask(FrameKind.run, session, encodeTensors(inputs));
-    return { computeMs: payload.readDoubleLE(0), outputs: decodeTensors(payload, 8) };
+    return {
+      computeMs: payload.readDoubleLE(0),
+      cpuMs: payload.readDoubleLE(8),
+      outputs: decodeTensors(payload, TIMES_BYTES),
+    };
   }
 
   /** Frees a model, after the call under way. */
