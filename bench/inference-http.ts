@@ -5,7 +5,8 @@
  *
  *   npm run bench:inference-http -- --models ../shared/models --seconds 2 --rounds 3 --only digits_mlp
  *
- * Linux with taskset. The folder needs digits_mlp, mnist_cnn or magika, each with a version 1.
+ * Linux with taskset. Measures version 1 of digits_mlp, mnist_cnn and magika, or the project's own model where the folder
+ * has none of them.
  */
 
 import { existsSync } from 'node:fs';
@@ -19,15 +20,27 @@ import type { BareRuns } from './support/bare-session';
 import { bundle } from './support/bundle';
 import { type Contender, OTHER_CORE, SERVER_CORE } from './support/contenders';
 import { type InferForm, type InferKind, InferTemplate } from './support/infer-requests';
+import {
+  type Measured,
+  printAlone,
+  printGoals,
+  printThroughput,
+  type Scenario,
+  type ServerFigures,
+} from './support/inference-report';
 import type { Load, LoadResult } from './support/load';
 import { positive, runBenchmark } from './support/options';
 import { freePort, outputOf, startProcess, untilListening } from './support/processes';
-import { median, printTable, short } from './support/report';
+import { median } from './support/report';
 
 interface BenchModel extends Pick<InferKind, 'model' | 'datatype' | 'input' | 'shape'> {
   readonly batches: readonly number[];
 }
 
+const MODELS = ['digits_mlp', 'mnist_cnn', 'magika'];
+/** The project's own model, where none of them is there. */
+const OWN_MODELS = join('.build', 'models');
+const OWN_MODEL = 'ranker';
 const BATCHES = [1, 8, 32, 128];
 const CONCURRENCIES = [1, 64];
 
@@ -38,21 +51,22 @@ interface Options {
   readonly only: string;
 }
 
-interface Scenario {
-  readonly kind: InferKind;
-  readonly connections: number;
+interface Configuration {
+  readonly max_batch_size: number;
+  readonly instance_group: readonly { readonly count: number }[];
+  readonly parameters: { readonly placement: { readonly string_value: string } };
 }
 
 async function main(): Promise<void> {
   const options = readOptions();
-  for (const name of ['digits_mlp', 'mnist_cnn', 'magika']) {
-    if (!name.includes(options.only)) continue;
-    if (!existsSync(join(options.models, name, '1', 'model.onnx'))) {
-      console.log(`${name}: not in ${options.models}, left out`);
-      continue;
-    }
-    await measureModel(name, options);
-  }
+  const isThere = (folder: string) => (name: string) => existsSync(join(folder, name, '1', 'model.onnx'));
+  const there = MODELS.filter(isThere(options.models));
+  for (const name of MODELS) if (!there.includes(name)) console.log(`${name}: not in ${options.models}, left out`);
+  for (const name of there) if (name.includes(options.only)) await measureModel(name, options);
+  if (there.length > 0) return;
+  if (!isThere(OWN_MODELS)(OWN_MODEL)) throw new Error(`${OWN_MODELS} has no ${OWN_MODEL}: npm run models makes it`);
+  console.log(`${OWN_MODEL} of ${OWN_MODELS} instead`);
+  await measureModel(OWN_MODEL, { ...options, models: OWN_MODELS });
 }
 
 function readOptions(): Options {
@@ -87,40 +101,22 @@ async function measureModel(name: string, options: Options): Promise<void> {
     }
     const [, service] = contenders as [Contender, Contender];
     const model = await describe(name, service);
-    const placement = await placementOf(name, service);
-    const rows: string[][] = [];
+    for (const contender of contenders)
+      console.log(`${name}, ${contender.name}: ${await placementOf(name, contender)}`);
+    const scenarios: Measured[] = [];
     for (const rowsAtOnce of model.batches) {
       const forms: InferForm[] = [rowsAtOnce === 1 ? 'predict' : 'batch_predict', 'infer json', 'infer binary'];
       for (const form of forms) {
         for (const connections of CONCURRENCIES) {
           const kind: InferKind = { ...model, form, rows: rowsAtOnce };
-          rows.push(
-            ...(await measure(
-              { kind, connections },
-              join(options.models, name, '1', 'model.onnx'),
-              contenders,
-              options,
-            )),
-          );
+          const path = join(options.models, name, '1', 'model.onnx');
+          scenarios.push(await measure({ kind, connections }, path, contenders, options));
         }
       }
     }
-    console.log(`${name}, ${placement}, all misses, closed loop`);
-    printTable(
-      [
-        'rows, form, at once',
-        'server',
-        'requests/s',
-        'predictions/s',
-        'of bare node:http',
-        'of bare session.run',
-        'CPU us/request',
-        'p50 ms',
-        'p99 ms',
-        'failed',
-      ],
-      rows,
-    );
+    printThroughput(name, scenarios);
+    printAlone(name, scenarios);
+    printGoals(name, scenarios);
   } finally {
     for (const contender of contenders) await contender.stop();
     await rm(folder, { recursive: true, force: true });
@@ -162,11 +158,13 @@ async function describe(model: string, { port }: Contender): Promise<BenchModel>
   return { model, input: input.name, datatype: input.datatype, shape, batches: input.shape[0] === -1 ? BATCHES : [1] };
 }
 
-/** Where the service runs the model, as its configuration says. */
+/** Where the service runs the model and whether with rows of others, as its configuration says. */
 async function placementOf(model: string, { port }: Contender): Promise<string> {
   const { body } = await request(`http://127.0.0.1:${port}/v2/models/${model}/config`);
-  const { instance_group: groups, dynamic_batching: batching } = (await body.json()) as Record<string, unknown>;
-  return `${JSON.stringify(groups)}, ${batching === undefined ? 'one row a run' : 'rows run together'}`;
+  const { parameters, max_batch_size: rows, instance_group: groups } = (await body.json()) as Configuration;
+  const slots = groups.reduce((sum, { count }) => sum + count, 0);
+  const batching = rows > 1 ? `up to ${rows} rows a run` : 'one request a run';
+  return `in the ${parameters.placement.string_value}, ${slots} run(s) at a time, ${batching}`;
 }
 
 async function measure(
@@ -174,10 +172,10 @@ async function measure(
   path: string,
   services: readonly Contender[],
   { seconds, rounds }: Options,
-): Promise<string[][]> {
-  const { kind, connections } = scenario;
+): Promise<Measured> {
+  const { kind } = scenario;
   const bare = await startBare(kind, services[1] as Contender);
-  const contenders = [bare, ...services];
+  const contenders: readonly Contender[] = [bare, ...services];
   const results = new Map<Contender, LoadResult[]>(contenders.map((contender) => [contender, []]));
   const ceilings: number[] = [];
   try {
@@ -188,25 +186,24 @@ async function measure(
   } finally {
     await bare.stop();
   }
-  const ceiling = median(ceilings);
-  const of = (contender: Contender, pick: (result: LoadResult) => number) =>
-    median((results.get(contender) ?? []).map(pick));
-  const bareRate = of(bare, (result) => result.perSecond);
-  return contenders.map((contender) => {
-    const rate = of(contender, (result) => result.perSecond);
-    return [
-      `${kind.rows}, ${kind.form}, ${connections}`,
-      contender.name,
-      short(rate),
-      short(rate * kind.rows),
-      short(rate / bareRate),
-      short((rate * kind.rows) / ceiling),
-      short(of(contender, (result) => result.serverCpuUs)),
-      short(of(contender, (result) => result.latency.p50)),
-      short(of(contender, (result) => result.latency.p99)),
-      String(of(contender, (result) => result.failed)),
-    ];
-  });
+  return {
+    scenario,
+    sessionRowsPerSecond: median(ceilings),
+    servers: contenders.map((contender) => medianOf(contender.name, results.get(contender) ?? [])),
+  };
+}
+
+function medianOf(server: string, results: readonly LoadResult[]): ServerFigures {
+  const of = (pick: (result: LoadResult) => number) => median(results.map(pick));
+  return {
+    server,
+    perSecond: of((result) => result.perSecond),
+    serverCpuUs: of((result) => result.serverCpuUs),
+    workersCpuUs: of((result) => result.serverCpuUs - result.serverOwnCpuUs),
+    p50: of((result) => result.latency.p50),
+    p99: of((result) => result.latency.p99),
+    failed: results.reduce((sum, result) => sum + result.failed, 0),
+  };
 }
 
 /** node:http with answers as long as the service's. */

@@ -7,7 +7,7 @@ import { build } from 'hdr-histogram-js';
 import { type Answer, HttpConnection } from './http-connection';
 import { type InferKind, InferTemplate } from './infer-requests';
 import { seededRandom } from './keys';
-import { cpuSeconds } from './processes';
+import { cpuTimeOf } from './processes';
 import { type RequestKind, requestBytes } from './requests';
 
 /** What a load generator is to do. */
@@ -35,8 +35,10 @@ export interface LoadResult {
   readonly perSecond: number;
   /** Answers with a status other than 200, and requests never answered. */
   readonly failed: number;
-  /** CPU time of the server per request, microseconds. */
+  /** CPU time of the server and its children per request, microseconds. */
   readonly serverCpuUs: number;
+  /** The same without its children. */
+  readonly serverOwnCpuUs: number;
   /** Share of its core that this generator used; near 1 in a closed loop, it is the generator that is measured. */
   readonly generatorCpu: number;
   /** Milliseconds: from when a request was due; in a closed loop from when it was sent. */
@@ -62,17 +64,18 @@ async function main(): Promise<void> {
   const next = requestsOf(load);
   await warmUp(connections, next, load);
 
-  const serverBefore = cpuSeconds(load.serverPid);
+  const serverBefore = cpuTimeOf(load.serverPid);
   const ownBefore = process.cpuUsage();
   const seen = await run(connections, next, load);
-  const server = cpuSeconds(load.serverPid) - serverBefore;
+  const serverAfter = cpuTimeOf(load.serverPid);
   const { user, system } = process.cpuUsage(ownBefore);
   for (const connection of connections) connection.close();
   const result: LoadResult = {
     requests: seen.requests,
     perSecond: seen.requests / seen.seconds,
     failed: seen.failed,
-    serverCpuUs: (server * 1e6) / seen.requests,
+    serverCpuUs: ((serverAfter.all - serverBefore.all) * 1e6) / seen.requests,
+    serverOwnCpuUs: ((serverAfter.own - serverBefore.own) * 1e6) / seen.requests,
     generatorCpu: (user + system) / 1e6 / seen.seconds,
     latency: seen.latency,
     generatorLag: seen.generatorLag,

@@ -122,8 +122,15 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** CPU time that a process and its descendants have used so far, seconds. Linux only. */
-export function cpuSeconds(pid: number): number {
+/** CPU time in seconds. */
+export interface CpuTime {
+  readonly own: number;
+  /** The descendants' as well. */
+  readonly all: number;
+}
+
+/** CPU time that a process, by itself and with its descendants, has used so far. Linux only. */
+export function cpuTimeOf(pid: number): CpuTime {
   const TICKS_PER_SECOND = 100;
   const statOf = new Map<number, { parent: number; ticks: number }>();
   for (const name of readdirSync('/proc')) {
@@ -143,5 +150,5 @@ export function cpuSeconds(pid: number): number {
     for (const [child, { parent }] of statOf) if (parent === root) add(child);
   };
   add(pid);
-  return ticks / TICKS_PER_SECOND;
+  return { own: (statOf.get(pid)?.ticks ?? 0) / TICKS_PER_SECOND, all: ticks / TICKS_PER_SECOND };
 }
