@@ -2,7 +2,7 @@
 // Plain JavaScript, Node's own modules only: nothing is installed when it starts.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, realpathSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,12 +41,23 @@ function has(command) {
   return spawnSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' }).status === 0;
 }
 
+function linkTarget(link) {
+  return existsSync(link) ? ` to ${realpathSync(link)}` : ' that leads nowhere';
+}
+
 function installDependencies() {
-  const marker = join(root, 'node_modules', '.mlcdn-installed');
+  const modules = join(root, 'node_modules');
+  const marker = join(modules, '.mlcdn-installed');
   const wanted = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return;
+  // `npm ci` empties the folder first, and so what a link leads to, which belongs to another checkout.
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    fail(
+      `node_modules is a symbolic link${linkTarget(modules)} and does not hold what this checkout's package-lock.json asks for. Installing would empty the folder behind the link. Remove the link with \`rm node_modules\` and run the command again.`,
+    );
+  }
   const { bavail, bsize } = statfsSync(root);
   if (bavail * bsize < MIN_FREE_BYTES) {
     fail(
