@@ -26,6 +26,14 @@ export function regionHostname(domain: string, region: RegionCode): string {
   return `${region}.${originHostname(domain)}`;
 }
 
+/**
+ * Every region's own name, as a certificate states it: while a region is unhealthy its name leads to another's load
+ * balancer, and CloudFront refuses an origin whose certificate lacks the name that it asked for.
+ */
+export function anyRegionHostname(domain: string): string {
+  return `*.${originHostname(domain)}`;
+}
+
 export interface EdgeRecordsProps {
   readonly zone: IHostedZone;
   readonly domain: string;

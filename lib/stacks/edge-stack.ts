@@ -7,7 +7,7 @@ import { ControlPath } from '../constructs/control-path';
 import { EdgeImage } from '../constructs/edge-image';
 import { EdgeLoadBalancer } from '../constructs/edge-load-balancer';
 import { EdgeNetwork } from '../constructs/edge-network';
-import { EdgeRecords, failoverHostname, originHostname, regionHostname } from '../constructs/edge-records';
+import { anyRegionHostname, EdgeRecords, failoverHostname, originHostname } from '../constructs/edge-records';
 import { EdgeAlarms, scaleWithLoad } from '../constructs/edge-scaling';
 import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
 import { importModelBucket } from '../constructs/model-bucket';
@@ -71,7 +71,7 @@ export class EdgeStack extends Stack {
       hostnames: [
         originHostname(config.domain.name),
         failoverHostname(config.domain.name),
-        regionHostname(config.domain.name, region.region),
+        anyRegionHostname(config.domain.name),
       ],
       accessLogDays: config.accessLogDays,
       protect: config.protect,

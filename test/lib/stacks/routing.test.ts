@@ -67,7 +67,8 @@ describe.each(REGIONS)('the health of %s', (region) => {
       DependsOn: Match.anyValue(),
     });
     template.hasResourceProperties('AWS::CertificateManager::Certificate', {
-      SubjectAlternativeNames: Match.arrayWith([`${region}.origin.cdn.example.com`]),
+      // While a region is sick, its name leads to the load balancer of another.
+      SubjectAlternativeNames: Match.arrayWith(['*.origin.cdn.example.com']),
     });
   });
 });
