@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
   Alarm,
   AlarmRule,
@@ -64,6 +64,8 @@ export class Alarms extends Construct {
     const key = new Key(this, 'Key', {
       description: `${props.namePrefix}: messages of alarms`,
       enableKeyRotation: true,
+      // Nothing that it encrypts is kept: messages are read within seconds.
+      removalPolicy: RemovalPolicy.DESTROY,
     });
     this.topic = new Topic(this, 'Topic', {
       topicName: `${props.namePrefix}-alarms`,

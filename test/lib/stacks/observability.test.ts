@@ -187,6 +187,10 @@ describe('in prod', () => {
     edge.hasResourceProperties('AWS::SNS::Subscription', { Protocol: 'email', Endpoint: 'oncall@example.com' });
   });
 
+  test('the key of the topic goes with its stack', () => {
+    edge.hasResource('AWS::KMS::Key', { DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
+  });
+
   test('a region that fails its callers is one alarm', () => {
     const failing = [...alarmsOf(edge).values()].find(({ AlarmName }) => AlarmName === 'mlcdn-prod-region-failing');
     const rule = JSON.stringify(failing?.AlarmRule);
