@@ -18,7 +18,7 @@ import { request } from 'undici';
 import type { BareAnswer } from './support/bare-server';
 import type { BareRuns } from './support/bare-session';
 import { bundle } from './support/bundle';
-import { type Contender, OTHER_CORE, SERVER_CORE } from './support/contenders';
+import { type Contender, NODE_OPTIONS_OF_IMAGE, OTHER_CORE, SERVER_CORE } from './support/contenders';
 import { type InferForm, type InferKind, InferTemplate } from './support/infer-requests';
 import {
   type Measured,
@@ -128,7 +128,7 @@ async function startService(name: string, models: string): Promise<Contender> {
   await bundle('containers/edge/worker.ts', 'worker');
   const started = startProcess(
     process.execPath,
-    ['--max-semi-space-size=64', await bundle('containers/edge/main.ts', 'edge')],
+    [...NODE_OPTIONS_OF_IMAGE, await bundle('containers/edge/main.ts', 'edge')],
     {
       core: SERVER_CORE,
       env: {
@@ -217,7 +217,7 @@ async function startBare(kind: InferKind, service: Contender): Promise<Contender
   const started = startProcess(
     process.execPath,
     [
-      '--max-semi-space-size=64',
+      ...NODE_OPTIONS_OF_IMAGE,
       await bundle('bench/support/bare-server.ts', 'bare-server'),
       `${port}`,
       JSON.stringify(answer),

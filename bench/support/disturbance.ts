@@ -1,6 +1,6 @@
 /**
  * What goes on in the background while latency is measured: every second a 5 MB object that the proxy has not seen, and
- * a hundred tag invalidations a second in the region's control log. `node disturbance.cjs PORT [REDIS_URL]`, until SIGTERM.
+ * a hundred tag invalidations a second in the region's control log. `node disturbance.cjs PORT [REDIS_URL]`, until SIGTERM; says `ready` once both go on.
  */
 import { randomUUID } from 'node:crypto';
 import { createClient } from 'redis';
@@ -15,7 +15,7 @@ const [port, redisUrl] = process.argv.slice(2);
 let fills = 0;
 let underWay = 0;
 
-setInterval(async () => {
+async function fill(): Promise<void> {
   if (underWay >= MAX_FILLS_AT_ONCE) return;
   underWay += 1;
   fills += 1;
@@ -25,22 +25,29 @@ setInterval(async () => {
   } finally {
     underWay -= 1;
   }
-}, FILL_EVERY_MS);
+}
 
 async function invalidate(url: string): Promise<void> {
   const redis = await createClient({ url }).connect();
   let user = 0;
-  setInterval(async () => {
+  const purge = async () => {
     user += 1;
     const targets = { keys: [], tags: [`user:${user}`], prefixes: [], patterns: [] };
     await appendMessage(redis, { kind: 'invalidate', id: randomUUID(), targets });
-  }, INVALIDATE_EVERY_MS);
+  };
+  await purge();
+  setInterval(purge, INVALIDATE_EVERY_MS);
 }
 
-if (redisUrl !== undefined) {
-  invalidate(redisUrl).catch((error: unknown) => {
-    process.stderr.write(`${String(error)}\n`);
-    process.exit(1);
-  });
+async function main(): Promise<void> {
+  await fill();
+  setInterval(fill, FILL_EVERY_MS);
+  if (redisUrl !== undefined) await invalidate(redisUrl);
+  process.stdout.write('ready\n');
 }
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${String(error)}\n`);
+  process.exit(1);
+});
 process.once('SIGTERM', () => process.exit(0));

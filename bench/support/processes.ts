@@ -18,6 +18,8 @@ export interface StartOptions {
   readonly cwd?: string;
   /** Core to run on; anywhere by default. */
   readonly core?: number | undefined;
+  /** Gives way to whatever else wants its core. */
+  readonly isBackground?: boolean;
 }
 
 const STOP_MS = 8_000;
@@ -43,10 +45,14 @@ export function startProcess(command: string, args: readonly string[], options: 
   };
 }
 
-function spawnPinned(command: string, args: readonly string[], { core, env, cwd }: StartOptions) {
-  const [program, programArgs] =
-    core === undefined ? [command, args] : ['taskset', ['-c', `${core}`, command, ...args]];
-  const child = spawn(program, programArgs, {
+function spawnPinned(command: string, args: readonly string[], { core, env, cwd, isBackground }: StartOptions) {
+  const words = [
+    ...(core === undefined ? [] : ['taskset', '-c', `${core}`]),
+    ...(isBackground === true ? ['nice', '-n', '10'] : []),
+    command,
+    ...args,
+  ];
+  const child = spawn(words[0] ?? command, words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
     cwd,
@@ -99,6 +105,18 @@ export async function untilListening(port: number, started: Started, timeoutMs =
       throw new Error(`nothing listens at port ${port}: ${started.output()}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Waits until a process has written a word; rejects with what it wrote when it does not, ms. */
+export async function untilItSays(word: string, started: Started, timeoutMs = 30_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!started.output().includes(word)) {
+    if (Date.now() > deadline || !isAlive(started.pid)) {
+      await started.stop();
+      throw new Error(`the process did not say "${word}": ${started.output()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 

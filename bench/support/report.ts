@@ -20,6 +20,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
+/** The value that a share `q` (0 to 1) of the values does not exceed, by the nearest rank. `NaN` of none. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
+}
+
 /** A number with about three significant digits. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return '-';
