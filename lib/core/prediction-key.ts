@@ -31,6 +31,36 @@ export function predictionKey(identity: PredictionIdentity): string {
   return `predict/${identity.model}/${identity.version}/${hash('sha256', encoded, 'hex')}`;
 }
 
+/**
+ * `predictionKey` of identities that differ only in the elements of one input, for a part of its cost: gives the key of
+ * that input's elements. `identity` has the other inputs, whose names come before `input`'s, and no outputs.
+ */
+export function predictionKeysByElements(
+  { model, version, inputs }: Omit<PredictionIdentity, 'outputs'>,
+  input: Omit<KeyTensor, 'bytes'>,
+): (bytes: Uint8Array) => string {
+  if (inputs.some(({ name }) => name >= input.name)) throw new Error(`input ${input.name} must be the last by name`);
+  const identity = { model, version, inputs: [...inputs, { ...input, bytes: NOTHING }] };
+  // It ends with the length of no elements.
+  const start = Buffer.from(encode(fieldsOf(identity)));
+  const lengthAt = start.length - LENGTH_BYTES;
+  const path = `predict/${model}/${version}/`;
+  let whole = start;
+  return (bytes) => {
+    const elements = canonicalBytes({ datatype: input.datatype, bytes });
+    const length = start.length + elements.length;
+    if (whole.length !== length) {
+      whole = Buffer.allocUnsafe(length);
+      whole.set(start);
+      whole.writeUInt32LE(elements.length, lengthAt);
+    }
+    whole.set(elements, start.length);
+    return path + hash('sha256', whole, 'hex');
+  };
+}
+
+const NOTHING = new Uint8Array(0);
+
 type Field = string | Uint8Array;
 
 function fieldsOf({ model, version, inputs, outputs }: PredictionIdentity): Field[] {
@@ -87,7 +117,7 @@ function writeText(bytes: Buffer, text: string, start: number): number {
   return text.length;
 }
 
-function canonicalBytes({ datatype, bytes }: KeyTensor): Uint8Array {
+function canonicalBytes({ datatype, bytes }: Pick<KeyTensor, 'datatype' | 'bytes'>): Uint8Array {
   if (datatype === 'FP16') return canonicalHalves(bytes);
   if (datatype === 'FP32') return canonicalFloats(bytes, 4);
   if (datatype === 'FP64') return canonicalFloats(bytes, 8);

@@ -6,11 +6,12 @@ import fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
-import { messageOf, ServiceError } from '../errors';
+import type { ServiceError } from '../errors';
 import type { HttpContext } from './context';
 import { asServiceError, errorAnswer } from './error-answer';
 import { HotPath } from './hot-path';
 import { createHttpServer, refuseUnreadable } from './http-server';
+import { parseJson } from './json-body';
 import { HTTP_LIMITS, type HttpLimits } from './limits';
 import { registerOpenInferenceRoutes } from './open-inference-routes';
 import { registerOperationsRoutes } from './operations-routes';
@@ -79,9 +80,9 @@ function acceptJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
     try {
-      done(null, JSON.parse(String(body)));
+      done(null, parseJson(String(body)));
     } catch (error) {
-      done(new ServiceError('invalid_json', `the body must be JSON: ${messageOf(error)}`));
+      done(error as Error);
     }
   });
 }

@@ -1,23 +1,26 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { HttpContext } from './context';
 import type { HotContext } from './hot-answer';
+import { HotBatch } from './hot-batch';
 import { HotInfer } from './hot-infer';
 import { HotPredict } from './hot-predict';
 import type { WireHandler, WireReply, WireRequest } from './wire/types';
 
 /**
- * `/predict`, inference by the open protocol, and what the HTTP cache holds in memory, in front of the router, which
+ * `/predict`, `/batch_predict`, inference by the open protocol, and what the HTTP cache holds in memory, in front of the router, which
  * costs more than a hit. Says what the routes say.
  */
 export class HotPath implements WireHandler {
   readonly #context: HttpContext;
   readonly #predict: HotPredict;
+  readonly #batch: HotBatch;
   readonly #infer: HotInfer;
 
   constructor(http: HttpContext, logger: FastifyBaseLogger, bodyLimit: number) {
     const hot: HotContext = { http, logger, bodyLimit };
     this.#context = http;
     this.#predict = new HotPredict(hot);
+    this.#batch = new HotBatch(hot);
     this.#infer = new HotInfer(hot);
   }
 
@@ -26,7 +29,8 @@ export class HotPath implements WireHandler {
     // What a field in several lines means, and what is wrong without a Host, the router's side knows.
     if (head.repeats || !head.has('host')) return false;
     if (method === 'POST') {
-      return target === '/predict' ? this.#predict.takesPost(request, reply) : this.#infer.takes(request, reply);
+      if (target === '/predict') return this.#predict.takesPost(request, reply);
+      return (target === '/batch_predict' ? this.#batch : this.#infer).takes(request, reply);
     }
     if (method !== 'GET' || body !== '') return false;
     return target.startsWith('/predict?') ? this.#predict.takesGet(request, reply) : this.#takesStored(request, reply);

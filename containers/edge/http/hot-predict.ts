@@ -1,13 +1,13 @@
 import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
 import { CACHE_TAG_HEADER } from '../../../lib/core/tags';
 import type { AnswerReceiver, CacheAnswer, CacheEntry, Waiter } from '../cache/types';
-import { messageOf, ServiceError } from '../errors';
 import { parseFeatureRow } from '../inference/feature-row';
 import type { LoadedModel } from '../inference/loaded-model';
 import type { Tensor } from '../inference/tensors';
 import { answerHeaders, isHit, memoryHitStatus, memoryTiming, predictionCacheControl } from './answer-headers';
 import { wireWaiter } from './deadline';
 import { flat, type HotContext, latin1, OK, sendError } from './hot-answer';
+import { JSON_BODY_TYPES, parseJson } from './json-body';
 import { type KnownRequest, KnownRequests, type WrittenAnswer } from './known-requests';
 import { chooseFor, JSON_TYPE, predictionBody } from './predict-one';
 import { type PredictRequest, parsePredictBody, parsePredictQuery, readQuery } from './predict-request';
@@ -16,16 +16,6 @@ import type { WireReply, WireRequest } from './wire/types';
 
 /** Bound of each of the two tables of known requests. */
 const KNOWN_REQUESTS_BYTES = 32 * 1024 * 1024;
-
-/** Types whose bodies the router reads as JSON too; what else it accepts or refuses is its own business. */
-const BODY_TYPES: ReadonlySet<string | undefined> = new Set([
-  undefined,
-  'application/json',
-  'application/json; charset=utf-8',
-  'application/json;charset=utf-8',
-  'application/json;charset=UTF-8',
-  'application/x-www-form-urlencoded',
-]);
 
 /** How `/predict` is asked by one method. */
 interface Method {
@@ -61,7 +51,8 @@ export class HotPredict {
   /** Takes a `POST /predict`, or leaves it and tells so by `false`. */
   takesPost(request: WireRequest, reply: WireReply): boolean {
     const { head, body } = request;
-    if (body === '' || body.length > this.#hot.bodyLimit || !BODY_TYPES.has(head.value('content-type'))) return false;
+    if (body === '' || body.length > this.#hot.bodyLimit || !JSON_BODY_TYPES.has(head.value('content-type')))
+      return false;
     new PredictExchange(this.#hot, this.#post, request, reply, body).answer();
     return true;
   }
@@ -196,14 +187,6 @@ class PredictExchange implements AnswerReceiver {
     this.#reply.send(head, body);
     const seconds = (performance.now() - this.#request.arrived) / 1000;
     this.#hot.http.metrics.observe({ status: 200, level, seconds, bytes: body.length });
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ServiceError('invalid_json', `the body must be JSON: ${messageOf(error)}`);
   }
 }
 

@@ -15,10 +15,32 @@ export interface FeatureModel {
  */
 export function parseFeatureRow(model: FeatureModel, features: unknown, field: string): Tensor {
   const input = singleNumericInput(model);
-  if (!Array.isArray(features)) {
-    throw new ServiceError('invalid_request', `${field} must be an array of numbers, got ${typeOf(features)}`);
-  }
-  return parseTensor(input, rowShape(model, input, features.length, field), features, field);
+  const values = valuesOf(features, field);
+  return parseTensor(input, rowShape(model, input, values.length, field), values, field);
+}
+
+/**
+ * Several rows, as `parseFeatureRow` reads each, row `i` being `field[i]`. Rows of one length have one array for their
+ * shape.
+ */
+export function parseFeatureRows(model: FeatureModel, rows: readonly unknown[], field: string): Tensor[] {
+  const input = singleNumericInput(model);
+  const shapes = new Map<number, readonly number[]>();
+  return rows.map((features, i) => {
+    const name = `${field}[${i}]`;
+    const values = valuesOf(features, name);
+    let shape = shapes.get(values.length);
+    if (shape === undefined) {
+      shape = rowShape(model, input, values.length, name);
+      shapes.set(values.length, shape);
+    }
+    return parseTensor(input, shape, values, name);
+  });
+}
+
+function valuesOf(features: unknown, field: string): readonly unknown[] {
+  if (Array.isArray(features)) return features;
+  throw new ServiceError('invalid_request', `${field} must be an array of numbers, got ${typeOf(features)}`);
 }
 
 function typeOf(value: unknown): string {

@@ -4,6 +4,7 @@ import { ModelQueue } from './execution/model-queue';
 import { QUEUE_LIMITS, type QueueLimits } from './execution/queue-limits';
 import type { RunnableSession } from './execution/types';
 import { ModelStatistics } from './model-statistics';
+import { PredictionEncoder } from './prediction-body';
 import type { Tensor } from './tensors';
 
 /** What a loaded model is made of. */
@@ -35,6 +36,8 @@ export class LoadedModel {
   readonly tags: readonly string[];
   /** What it has done so far. */
   readonly statistics = new ModelStatistics();
+  /** Writes its answers as the cache keeps them. */
+  readonly encoder = new PredictionEncoder();
   /** Its requests that wait for a slot; the scheduler's. */
   readonly queue: ModelQueue;
   readonly #session: RunnableSession;

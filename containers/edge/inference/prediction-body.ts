@@ -32,27 +32,73 @@ export interface StoredOutput {
 
 /** Encodes a model's outputs. */
 export function encodePrediction(outputs: readonly Tensor[]): Buffer {
-  if (outputs.length === 0) throw new Error('a prediction needs at least one output');
-  const parts = outputs.map((output) => ({ output, name: Buffer.from(output.name), bytes: tensorBytes(output) }));
-  let headBytes = START_BYTES;
-  let bytes = 0;
-  for (const part of parts) {
-    headBytes += FIXED_HEAD_BYTES + part.output.shape.length * AXIS_BYTES + part.name.length;
-    bytes += part.bytes.length;
-  }
-  const body = Buffer.allocUnsafe(headBytes + bytes);
-  body.writeUInt32LE(headBytes, 0);
-  body.writeUInt16LE(parts.length, 4);
-  let head = START_BYTES;
-  let elements = headBytes;
-  for (const { output, name, bytes } of parts) {
-    head = writeHead(body, head, output, name, bytes.length);
-    elements += bytes.copy(body, elements);
-  }
-  return body;
+  return new PredictionEncoder().encode(outputs);
 }
 
-function writeHead(body: Buffer, start: number, { datatype, shape }: Tensor, name: Buffer, bytes: number): number {
+/** Encodes the predictions of one model: answers of one shape after the other share their head. */
+export class PredictionEncoder {
+  #like: readonly OutputHead[] = [];
+  #head: Buffer = Buffer.alloc(0);
+
+  encode(outputs: readonly Tensor[]): Buffer {
+    if (outputs.length === 0) throw new Error('a prediction needs at least one output');
+    const elements = outputs.map(tensorBytes);
+    if (!isLike(this.#like, outputs, elements)) {
+      this.#like = outputs.map(({ name, datatype, shape }, i) => ({
+        name,
+        datatype,
+        shape: shape.slice(),
+        bytes: elements[i]?.length ?? 0,
+      }));
+      this.#head = encodeHead(this.#like);
+    }
+    let end = this.#head.length;
+    for (const bytes of elements) end += bytes.length;
+    const body = Buffer.allocUnsafe(end);
+    body.set(this.#head);
+    let at = this.#head.length;
+    for (const bytes of elements) {
+      body.set(bytes, at);
+      at += bytes.length;
+    }
+    return body;
+  }
+}
+
+/** What the head says of an output. */
+interface OutputHead extends Omit<Tensor, 'data'> {
+  /** Of its elements. */
+  readonly bytes: number;
+}
+
+function isLike(known: readonly OutputHead[], outputs: readonly Tensor[], elements: readonly Buffer[]): boolean {
+  if (known.length !== outputs.length) return false;
+  for (let i = 0; i < known.length; i += 1) {
+    const [a, b] = [known[i] as OutputHead, outputs[i] as Tensor];
+    if (a.bytes !== elements[i]?.length || a.name !== b.name || a.datatype !== b.datatype) return false;
+    if (a.shape.length !== b.shape.length) return false;
+    for (let axis = 0; axis < a.shape.length; axis += 1) if (a.shape[axis] !== b.shape[axis]) return false;
+  }
+  return true;
+}
+
+function encodeHead(outputs: readonly OutputHead[]): Buffer {
+  const names = outputs.map(({ name }) => Buffer.from(name));
+  let length = START_BYTES;
+  outputs.forEach(({ shape }, i) => {
+    length += FIXED_HEAD_BYTES + shape.length * AXIS_BYTES + (names[i]?.length ?? 0);
+  });
+  const head = Buffer.alloc(length);
+  head.writeUInt32LE(length, 0);
+  head.writeUInt16LE(outputs.length, 4);
+  let at = START_BYTES;
+  outputs.forEach((output, i) => {
+    at = writeHead(head, at, output, names[i] as Buffer);
+  });
+  return head;
+}
+
+function writeHead(body: Buffer, start: number, { datatype, shape, bytes }: OutputHead, name: Buffer): number {
   body.writeUInt8(Datatype.options.indexOf(datatype), start);
   body.writeUInt8(shape.length, start + 1);
   body.writeUInt16LE(name.length, start + 2);

@@ -1,4 +1,4 @@
-import { type KeyTensor, predictionKey } from '../../../lib/core/prediction-key';
+import { type KeyTensor, predictionKey, predictionKeysByElements } from '../../../lib/core/prediction-key';
 import type {
   AnswerReceiver,
   CacheAnswer,
@@ -12,7 +12,7 @@ import type {
 import { demandOf } from './execution/demand';
 import { type RowOutcome, Scheduler } from './execution/scheduler';
 import type { LoadedModel } from './loaded-model';
-import { encodePrediction, PREDICTION_BODY_FORMAT } from './prediction-body';
+import { PREDICTION_BODY_FORMAT } from './prediction-body';
 import { type Tensor, tensorBytes } from './tensors';
 
 /**
@@ -94,7 +94,7 @@ export class Predictor {
     try {
       const answers = isKept(model)
         ? await this.#cache.getOrFillMany(
-            rows.map((row) => keyOf(model, [row])),
+            keysOfRows(model, rows),
             (indexes, demands) => this.#fillRows(model, rows, indexes, demands),
             model.cache,
             waiter,
@@ -126,7 +126,7 @@ export class Predictor {
     indexes: readonly number[],
     demands: readonly FillDemand[],
   ): Promise<FillOutcome[]> {
-    const missing = indexes.flatMap((index) => rows.slice(index, index + 1));
+    const missing = indexes.map((index) => rows[index] as Tensor);
     const outcomes = await this.#runRows(model, missing, (i) => demands[i] ?? demandOf(undefined));
     return outcomes.map((outcome) => ('error' in outcome ? outcome : filled(model, outcome.outputs)));
   }
@@ -211,7 +211,7 @@ function bypassing({ body, tags }: Filled, ms: number): CacheAnswer {
 function filled(model: LoadedModel, outputs: readonly Tensor[]): Filled {
   const { ttlSeconds, staleWhileRevalidateSeconds = 0, staleIfErrorSeconds = 0 } = model.cache;
   return {
-    body: encodePrediction(outputs),
+    body: model.encoder.encode(outputs),
     tags: model.tags,
     ttlMs: ttlSeconds * 1000,
     staleWhileRevalidateMs: staleWhileRevalidateSeconds * 1000,
@@ -225,6 +225,20 @@ function keyOf(model: LoadedModel, inputs: readonly Tensor[]): string {
     hashed.push({ name: input.name, datatype: input.datatype, shape: input.shape, bytes: tensorBytes(input) });
   }
   return predictionKey({ model: model.name, version: model.version, inputs: hashed });
+}
+
+/** As `keyOf` for each of the rows, whose names and datatypes are alike. */
+function keysOfRows(model: LoadedModel, rows: readonly Tensor[]): string[] {
+  const identity = { model: model.name, version: model.version, inputs: [provenanceOf(model)] };
+  let shape: readonly number[] | undefined;
+  let keyOfElements: (bytes: Uint8Array) => string = () => '';
+  return rows.map((row) => {
+    if (row.shape !== shape) {
+      shape = row.shape;
+      keyOfElements = predictionKeysByElements(identity, row);
+    }
+    return keyOfElements(tensorBytes(row));
+  });
 }
 
 const provenances = new WeakMap<LoadedModel, KeyTensor>();

@@ -1,5 +1,10 @@
 import fc from 'fast-check';
-import { type KeyTensor, type PredictionIdentity, predictionKey } from '../../../lib/core/prediction-key';
+import {
+  type KeyTensor,
+  type PredictionIdentity,
+  predictionKey,
+  predictionKeysByElements,
+} from '../../../lib/core/prediction-key';
 
 const floats = (values: number[]): Uint8Array => {
   const bytes = Buffer.alloc(values.length * 4);
@@ -107,5 +112,30 @@ describe('predictionKey', () => {
     const before = Buffer.from(bytes);
     ranker([{ ...row([0, 0]), bytes }]);
     expect(Buffer.from(bytes).equals(before)).toBe(true);
+  });
+});
+
+describe('predictionKeysByElements', () => {
+  const others: KeyTensor[] = [{ name: '', datatype: 'BYTES', shape: [], bytes: Buffer.from('sha') }];
+  const identity = { model: 'ranker', version: 'v3' };
+
+  it('gives the keys of predictionKey, whatever was asked for before', () => {
+    const bits = fc.uint8Array({ maxLength: 6 }).map((bytes) => Buffer.concat([bytes, bytes, bytes, bytes]));
+    const special = fc.constantFrom(floats([-0, 1]), floats([Number.NaN, -0]), floats([]));
+    const datatypes = fc.constantFrom('FP32' as const, 'INT32' as const);
+    fc.assert(
+      fc.property(fc.array(fc.oneof(bits, special), { maxLength: 6 }), datatypes, (rows, datatype) => {
+        const input = { name: 'x', datatype, shape: [1, 2] };
+        const keyOf = predictionKeysByElements({ ...identity, inputs: others }, input);
+        for (const bytes of rows) {
+          expect(keyOf(bytes)).toBe(predictionKey({ ...identity, inputs: [...others, { ...input, bytes }] }));
+        }
+      }),
+    );
+  });
+
+  it('refuses an input that the key does not have last', () => {
+    const input = { name: '', datatype: 'FP32' as const, shape: [1] };
+    expect(() => predictionKeysByElements({ ...identity, inputs: others }, input)).toThrow('last by name');
   });
 });

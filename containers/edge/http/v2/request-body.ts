@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gunzip, inflate } from 'node:zlib';
 import { invalidField, messageOf, ServiceError } from '../../errors';
+import { parseJson } from '../json-body';
 import { quoteLongIntegers } from './exact-integers';
 
 /** Request and response header: bytes of the JSON before binary tensor data. */
@@ -113,12 +114,4 @@ function jsonText(bytes: Buffer): string {
   if (isAscii(bytes)) return bytes.toString('latin1');
   if (!isUtf8(bytes)) throw new ServiceError('invalid_json', 'the body must be JSON in UTF-8');
   return bytes.toString('utf8');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ServiceError('invalid_json', `the body must be JSON: ${messageOf(error)}`);
-  }
 }

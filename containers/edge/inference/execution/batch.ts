@@ -15,6 +15,9 @@ export function inSignatureOrder(specs: readonly TensorSpec[], inputs: readonly 
 export function groupOf(inputs: readonly Tensor[]): string | undefined {
   const rows = inputs[0]?.shape[0] ?? 0;
   if (rows === 0) return undefined;
+  const [only] = inputs;
+  // The engine keeps the texts of small numbers, so that a name of one costs nothing to write and to look up.
+  if (only !== undefined && inputs.length === 1 && only.shape.length === 2) return String(only.shape[1]);
   let group = '';
   for (const { shape } of inputs) {
     if (shape[0] !== rows) return undefined;
@@ -55,16 +58,24 @@ export function splitsInto(outputs: readonly Tensor[], rows: number): boolean {
 }
 
 /**
- * Rows `from` to `from + rows` of every output of a batch. The data are views of the batch's: who keeps them past the
- * answer copies them, or one row keeps all rows in memory.
+ * Gives the outputs of a batch in parts, `rows` rows of each from the row `from` on. The data are views of the batch's:
+ * who keeps them past the answer copies them, or one row keeps all rows in memory. Parts of as many rows as the one
+ * before share its shapes.
  */
-export function rowsOf(outputs: readonly Tensor[], from: number, rows: number): Tensor[] {
-  return outputs.map(({ name, datatype, shape, data }) => {
-    const width = data.length / (shape[0] ?? 1);
-    const own = shape.slice();
-    own[0] = rows;
-    return { name, datatype, shape: own, data: viewOf(data, from * width, (from + rows) * width) };
-  });
+export function rowsOf(outputs: readonly Tensor[]): (from: number, rows: number) => Tensor[] {
+  const widths = outputs.map(({ shape, data }) => data.length / (shape[0] ?? 1));
+  let shapes: number[][] = [];
+  let shapedFor = -1;
+  return (from, rows) => {
+    if (rows !== shapedFor) {
+      shapes = outputs.map(({ shape }) => [rows, ...shape.slice(1)]);
+      shapedFor = rows;
+    }
+    return outputs.map(({ name, datatype, data }, i) => {
+      const width = widths[i] as number;
+      return { name, datatype, shape: shapes[i] as number[], data: viewOf(data, from * width, (from + rows) * width) };
+    });
+  };
 }
 
 function viewOf(data: TensorData, from: number, to: number): TensorData {

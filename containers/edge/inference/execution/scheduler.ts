@@ -186,10 +186,11 @@ export class Scheduler {
       job.submission.succeed(job, outputs);
       return;
     }
+    const part = rowsOf(outputs);
     let from = 0;
     for (const job of jobs) {
       statistics.queue.add(beganAt - job.queuedAt);
-      job.submission.succeed(job, rowsOf(outputs, from, job.rows));
+      job.submission.succeed(job, part(from, job.rows));
       from += job.rows;
     }
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import {
   decodePrediction,
   encodePrediction,
+  PredictionEncoder,
   predictionText,
   storedElements,
   storedElementsAsJson,
@@ -23,6 +24,22 @@ const scores = (...values: number[]): Tensor => ({
 });
 
 describe('a prediction as the cache keeps it', () => {
+  it('is the same from an encoder that has written others before', () => {
+    const few = fc.array(anyOutput, { minLength: 1, maxLength: 2 });
+    fc.assert(
+      fc.property(fc.array(few, { maxLength: 6 }), (predictions) => {
+        const encoder = new PredictionEncoder();
+        // Each twice: once with the head of the one before it, if that is alike, and once surely with its own.
+        for (const outputs of predictions.flatMap((each) => [each, each])) {
+          expect(encoder.encode(outputs).toString('hex')).toBe(encodePrediction(outputs).toString('hex'));
+        }
+      }),
+    );
+    const encoder = new PredictionEncoder();
+    const alike = [scores(1, 2), { ...scores(1, 2), name: 'scorez' }, { ...scores(1, 2), shape: [2, 1] }, scores(3, 4)];
+    for (const output of alike) expect(encoder.encode([output])).toEqual(encodePrediction([output]));
+  });
+
   it('gives back every output, from memory at any alignment', () => {
     fc.assert(
       fc.property(fc.array(anyOutput, { minLength: 1, maxLength: 4 }), fc.nat({ max: 7 }), (outputs, offset) => {
