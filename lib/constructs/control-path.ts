@@ -1,8 +1,7 @@
 import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
-import { type IVpc, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2';
-import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
-import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
+import { type IVpc, Peer, Port, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2';
+import { ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IDestination, Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { LambdaSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
@@ -11,6 +10,8 @@ import { Construct } from 'constructs';
 import { controlTopicName, type NamingScope, statusFunctionName } from '../core/resource-names';
 import { lambdaProgram } from './lambda-program';
 import type { RegionalCache } from './regional-cache';
+
+const HTTPS_PORT = 443;
 
 export interface ControlPathProps {
   readonly naming: NamingScope;
@@ -42,12 +43,14 @@ export class ControlPath extends Construct {
     const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
       vpc: props.vpc,
       description: 'Control functions: Valkey and AWS APIs out',
+      allowAllOutbound: false,
     });
+    securityGroup.addEgressRule(Peer.anyIpv4(), Port.tcp(HTTPS_PORT), 'AWS APIs');
     props.cache.allowFrom(securityGroup, 'Control functions');
 
     this.invalidation = this.addFunction('Invalidation', 'invalidation', securityGroup, {
       environment: props.cache.environment('control'),
-      onFailure: new SqsDestination(this.addDeadLetterQueue('Unapplied')),
+      onFailure: failuresTo(this.addDeadLetterQueue('Unapplied')),
       retryAttempts: 2,
     });
     this.topic.addSubscription(
@@ -107,4 +110,15 @@ export class ControlPath extends Construct {
     this.deadLetterQueues.push(queue);
     return queue;
   }
+}
+
+/** Keeps what a function failed on. CDK's own destination would let the function read the queue's attributes as well. */
+function failuresTo(queue: Queue): IDestination {
+  return {
+    bind: (_, program) => {
+      const send = new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queue.queueArn] });
+      program.grantPrincipal.addToPrincipalPolicy(send);
+      return { destination: queue.queueArn };
+    },
+  };
 }

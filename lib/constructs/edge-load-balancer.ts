@@ -7,6 +7,7 @@ import {
   ApplicationLoadBalancer,
   ApplicationProtocol,
   type ApplicationTargetGroup,
+  CfnLoadBalancer,
   ListenerAction,
   ListenerCondition,
   SslPolicy,
@@ -61,18 +62,12 @@ export class EdgeLoadBalancer extends Construct {
     });
     const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
       vpc: props.vpc,
-      description: 'Edge load balancer: HTTPS in, edge tasks out',
-      allowAllOutbound: false,
-    });
-    // A group of its own: the list weighs 55 of the 60 rules that a group may have.
-    const callers = new SecurityGroup(this, 'Callers', {
-      vpc: props.vpc,
-      description: 'CloudFront to the edge load balancer',
+      description: 'Edge load balancer: HTTPS from CloudFront in, edge tasks out',
       allowAllOutbound: false,
     });
     const { cloudFrontPrefixListId } = props;
     const addresses = cloudFrontPrefixListId ? Peer.prefixList(cloudFrontPrefixListId) : Peer.anyIpv4();
-    callers.addIngressRule(addresses, Port.tcp(HTTPS_PORT), 'CloudFront');
+    securityGroup.addIngressRule(addresses, Port.tcp(HTTPS_PORT), 'CloudFront');
     this.loadBalancer = new ApplicationLoadBalancer(this, 'LoadBalancer', {
       vpc: props.vpc,
       vpcSubnets: { subnetType: SubnetType.PUBLIC },
@@ -83,7 +78,6 @@ export class EdgeLoadBalancer extends Construct {
       idleTimeout: EDGE_READ_TIMEOUT,
       clientKeepAlive: Duration.hours(1),
     });
-    this.loadBalancer.addSecurityGroup(callers);
     this.listener = this.loadBalancer.addListener('Https', {
       port: HTTPS_PORT,
       protocol: ApplicationProtocol.HTTPS,
@@ -97,7 +91,8 @@ export class EdgeLoadBalancer extends Construct {
     });
 
     this.admitsHealthCheckers = cloudFrontPrefixListId === undefined || props.route53PrefixListId !== undefined;
-    if (cloudFrontPrefixListId && props.route53PrefixListId) this.admitCheckers(props.vpc, props.route53PrefixListId);
+    if (cloudFrontPrefixListId && props.route53PrefixListId)
+      this.admitCheckers(securityGroup, props.vpc, props.route53PrefixListId);
 
     if (props.accessLogDays === undefined) {
       const reason = 'This environment pays for no access logs; the service counts every request.';
@@ -109,7 +104,7 @@ export class EdgeLoadBalancer extends Construct {
       this.loadBalancer.logAccessLogs(logs.bucket as IBucket, 'edge');
     }
     if (!cloudFrontPrefixListId) {
-      Validations.of(callers).acknowledge({
+      Validations.of(securityGroup).acknowledge({
         id: 'AwsSolutions-EC23',
         reason:
           "AWS has published no prefix list id of this region: until its row has cloudFrontPrefixListId, the listener's keys alone keep others out.",
@@ -117,15 +112,18 @@ export class EdgeLoadBalancer extends Construct {
     }
   }
 
-  /** Both prefix lists together would exceed the rules of one security group. */
-  private admitCheckers(vpc: IVpc, prefixListId: string): void {
+  /** A group of their own: both prefix lists together, 55 and 25, would exceed the 60 rules of one. */
+  private admitCheckers(callers: SecurityGroup, vpc: IVpc, prefixListId: string): void {
     const checkers = new SecurityGroup(this, 'HealthCheckers', {
       vpc,
       description: 'Edge load balancer: Route 53 health checkers in',
       allowAllOutbound: false,
     });
     checkers.addIngressRule(Peer.prefixList(prefixListId), Port.tcp(HTTPS_PORT), 'Route 53 health checkers');
-    this.loadBalancer.addSecurityGroup(checkers);
+    // Not by addSecurityGroup, which would repeat every rule towards the tasks for this group.
+    const resource = this.loadBalancer.node.defaultChild;
+    if (!(resource instanceof CfnLoadBalancer)) throw new Error('the load balancer has no CfnLoadBalancer');
+    resource.securityGroups = [callers.securityGroupId, checkers.securityGroupId];
   }
 
   /** Sends requests to the service's tasks while their `/health` answers 200. */

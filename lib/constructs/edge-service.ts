@@ -1,6 +1,14 @@
 import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
 import type { IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
-import { type Connections, type IConnectable, type IVpc, SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2';
+import {
+  type Connections,
+  type IConnectable,
+  type IVpc,
+  Peer,
+  Port,
+  SecurityGroup,
+  SubnetType,
+} from 'aws-cdk-lib/aws-ec2';
 import type { DockerImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import {
   AlarmBehavior,
@@ -31,6 +39,8 @@ import { EDGE_STOP_TIMEOUT } from './edge-timeouts';
 
 /** Port on which a task listens. */
 export const EDGE_PORT = 8080;
+
+const HTTPS_PORT = 443;
 
 /** Where the disk tier lives: a volume of the task, which survives a restart of the container. */
 const DISK_CACHE_DIRECTORY = '/var/cache/mlcdn';
@@ -86,7 +96,11 @@ export class EdgeService extends Construct implements IConnectable {
     const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
       vpc: props.vpc,
       description: 'Edge tasks: the load balancer in; S3, Valkey, logs and the HTTP origin out',
+      allowAllOutbound: false,
     });
+    for (const port of portsOutside(props.originUrl)) {
+      securityGroup.addEgressRule(Peer.anyIpv4(), Port.tcp(port), 'AWS and the HTTP origin');
+    }
     const cluster = new Cluster(this, 'Cluster', {
       vpc: props.vpc,
       clusterName: props.serviceName,
@@ -186,6 +200,13 @@ function containerEnvironment(props: EdgeServiceProps): Record<string, string> {
     ...(props.originUrl === undefined ? {} : { ORIGIN_URL: props.originUrl }),
     ...(props.routePolicies.length === 0 ? {} : { ROUTE_POLICIES: JSON.stringify(props.routePolicies) }),
   };
+}
+
+/** Ports of what a task calls outside its network: AWS, and the HTTP origin where that is not by HTTPS. */
+function portsOutside(originUrl: string | undefined): number[] {
+  const { protocol, port } = new URL(originUrl ?? 'https://localhost');
+  const ofOrigin = port === '' ? ({ 'http:': 80 }[protocol] ?? HTTPS_PORT) : Number(port);
+  return [...new Set([HTTPS_PORT, ofOrigin])];
 }
 
 /** The image declares both paths as volumes of its own user, for Fargate copies their ownership (see its Dockerfile). */

@@ -1,11 +1,10 @@
 import { ArnFormat, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
-import { Effect, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   BlockPublicAccess,
   Bucket,
   BucketEncryption,
   BucketNamespace,
-  CfnBucket,
   type IBucket,
   ObjectOwnership,
   type ReplicationRule,
@@ -40,6 +39,7 @@ export class ModelBucket extends Construct {
   constructor(scope: Construct, id: string, props: ModelBucketProps) {
     super(scope, id);
     const rules = replicationRules(this, props);
+    const destinations = rules.map((rule) => rule.destination);
     this.bucket = new Bucket(this, 'Bucket', {
       bucketNamespace: BucketNamespace.ACCOUNT_REGIONAL,
       bucketNamePrefix: modelBucketPrefix(props.naming),
@@ -48,7 +48,6 @@ export class ModelBucket extends Construct {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
-      minimumTLSVersion: 1.2,
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
       lifecycleRules: [
         {
@@ -58,10 +57,16 @@ export class ModelBucket extends Construct {
           abortIncompleteMultipartUploadAfter: Duration.days(7),
         },
       ],
-      ...(rules.length > 0 ? { replicationRules: rules } : {}),
+      ...(rules.length > 0
+        ? { replicationRules: rules, replicationRole: this.replicationRole(props, destinations) }
+        : {}),
     });
     this.allowCloudFront(props.naming.account);
-    this.acknowledgeFindings(rules.map((rule) => rule.destination));
+    Validations.of(this.bucket).acknowledge({
+      id: 'AwsSolutions-S1',
+      reason:
+        'Artifacts are immutable and carry their SHA-256; CloudTrail data events record writes, so server access logs would only repeat reads.',
+    });
   }
 
   /**
@@ -101,21 +106,40 @@ export class ModelBucket extends Construct {
     );
   }
 
-  private acknowledgeFindings(replicas: readonly IBucket[]): void {
-    Validations.of(this.bucket).acknowledge({
-      id: 'AwsSolutions-S1',
-      reason:
-        'Artifacts are immutable and carry their SHA-256; CloudTrail data events record writes, so server access logs would only repeat reads.',
-    });
-    if (replicas.length === 0) return;
-    const resource = this.bucket.node.defaultChild;
-    if (!(resource instanceof CfnBucket)) throw new Error('the model bucket has no CfnBucket');
-    const ownObjects = `<${Stack.of(this).getLogicalId(resource)}.Arn>/*`;
+  /**
+   * As whom S3 replicates. CDK's own role could also give replicas to another owner, and all buckets here have one.
+   * Source: S3 user guide, "Setting up permissions for live replication".
+   */
+  private replicationRole({ naming }: ModelBucketProps, destinations: readonly IBucket[]): Role {
+    const role = new Role(this, 'ReplicationRole', { assumedBy: new ServicePrincipal('s3.amazonaws.com') });
+    // By its computed name: the bucket's own attributes would make bucket and role wait for each other.
+    const source = importModelBucket(this, 'Source', naming, Stack.of(this).region);
+    const sources = [source.arnForObjects('*')];
+    const replicas = destinations.map((bucket) => bucket.arnForObjects('*'));
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['s3:GetReplicationConfiguration', 's3:ListBucket'],
+        resources: [source.bucketArn],
+      }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['s3:GetObjectVersionAcl', 's3:GetObjectVersionForReplication', 's3:GetObjectVersionTagging'],
+        resources: sources,
+      }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['s3:ReplicateDelete', 's3:ReplicateObject', 's3:ReplicateTags'],
+        resources: replicas,
+      }),
+    );
     acknowledgeWildcards(
-      this.bucket,
-      [ownObjects, ...replicas.map((replica) => replica.arnForObjects('*'))],
+      role,
+      [...sources, ...replicas],
       'Replication acts on every object of the buckets that its rules name, and on no other bucket.',
     );
+    return role;
   }
 }
 
