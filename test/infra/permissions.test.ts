@@ -1,0 +1,361 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { iamStatements } from '../../lib/checks/iam-statements';
+import { invocations } from '../../lib/checks/invocations';
+import { runtimePermissions } from '../../lib/checks/runtime-permissions';
+import { serviceRoles } from '../../lib/checks/service-roles';
+import { transportEncryption } from '../../lib/checks/transport-encryption';
+import type { Stack } from '../../local/engine/assembly';
+import { expectEachCaught, type Fault, findings, inEdge, inGlobal, synthesized } from './breaking';
+
+const stacks = synthesized('prod', ['us-east-1', 'eu-west-1']);
+
+const POLICY = 'AWS::IAM::Policy';
+const TASK_ROLE = /^EdgeTaskTaskRole/;
+const statement = (index: number, field: string) => `Properties.PolicyDocument.Statement.${index}.${field}`;
+
+/** The templates with other code behind the scores' function. */
+function withCode(edit: (directory: string) => void, run: (stacks: readonly Stack[]) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'infra-code-'));
+  const changed = stacks.map((stack) => {
+    if (!stack.id.includes('global')) return stack;
+    const { Properties } =
+      Object.values(stack.template.Resources).find(({ Type }) => Type === 'AWS::Lambda::Function') ?? {};
+    const { S3Key } = (Properties as { Code: { S3Key: string } }).Code;
+    cpSync(stack.assets.fileByObjectKey(S3Key), directory, { recursive: true });
+    return { ...stack, assets: { ...stack.assets, fileByObjectKey: () => directory } };
+  });
+  edit(directory);
+  return run(changed).finally(() => rmSync(directory, { recursive: true }));
+}
+
+describe('iam-statements', () => {
+  expectEachCaught(stacks, iamStatements, [
+    [
+      'a misspelt action',
+      inEdge(POLICY, TASK_ROLE, statement(0, 'Action'), 's3:GetObjects'),
+      /no action is called s3:GetObjects/,
+    ],
+    ['a service that is none', inEdge(POLICY, TASK_ROLE, statement(0, 'Action'), 's4:GetObject'), /s4:GetObject/],
+    ['a pattern without actions', inEdge(POLICY, TASK_ROLE, statement(0, 'Action'), 's3:Fetch*'), /s3:Fetch\*/],
+    [
+      'an action of buckets on objects',
+      inEdge(POLICY, TASK_ROLE, statement(1, 'Resource'), 'arn:aws:s3:::bucket/*'),
+      /s3:ListBucket never applies to arn:aws:s3:::bucket\/\*/,
+    ],
+    [
+      'an action of objects on a bucket',
+      inEdge(POLICY, TASK_ROLE, statement(0, 'Resource'), 'arn:aws:s3:::bucket'),
+      /s3:GetObject never applies/,
+    ],
+    [
+      'an action without resources on one',
+      inEdge(POLICY, /ExecutionRole/, statement(1, 'Resource'), 'arn:aws:ecr:eu-west-1:777788889999:repository/x'),
+      /ecr:GetAuthorizationToken never applies/,
+    ],
+    [
+      'a misspelt condition key',
+      {
+        stack: 'models-eu-west-1',
+        type: 'AWS::S3::BucketPolicy',
+        path: statement(0, 'Condition'),
+        to: { Bool: { 'aws:SecureTransprt': 'false' } },
+      },
+      /no condition key is called aws:SecureTransprt/,
+    ],
+    [
+      'a statement about everything else',
+      inEdge(POLICY, TASK_ROLE, 'Properties.PolicyDocument.Statement.0.NotResource', 'arn:aws:s3:::bucket/*'),
+      /what it is not about/,
+    ],
+    [
+      'a misspelt action of a trust policy',
+      inEdge('AWS::IAM::Role', TASK_ROLE, 'Properties.AssumeRolePolicyDocument.Statement.0.Action', 'sts:Assume'),
+      /sts:Assume/,
+    ],
+  ]);
+});
+
+describe('runtime-permissions', () => {
+  expectEachCaught(stacks, runtimePermissions, [
+    [
+      'a task that may not read models',
+      inEdge(POLICY, TASK_ROLE, statement(0, 'Action'), 's3:GetObjectTagging'),
+      /may not s3:GetObject on .*models/,
+    ],
+    [
+      'a task that may not list',
+      inEdge(POLICY, TASK_ROLE, 'Properties.PolicyDocument.Statement.1'),
+      /may not s3:ListBucket/,
+    ],
+    [
+      'channels out of reach',
+      inEdge(POLICY, TASK_ROLE, statement(0, 'Resource'), [
+        'arn:aws:s3:::mlcdn-prod-models-777788889999-eu-west-1-an/models/*',
+      ]),
+      /may not s3:GetObject on .*channels/,
+    ],
+    [
+      "another region's bucket",
+      inEdge(POLICY, TASK_ROLE, statement(1, 'Resource'), 'arn:aws:s3:::mlcdn-prod-models-777788889999-us-east-1-an'),
+      /allows s3:ListBucket on .*us-east-1-an; nothing uses it/,
+    ],
+    [
+      "another region's bucket beside its own",
+      inEdge(POLICY, TASK_ROLE, statement(1, 'Resource'), [
+        'arn:aws:s3:::mlcdn-prod-models-777788889999-eu-west-1-an',
+        'arn:aws:s3:::mlcdn-prod-models-777788889999-us-east-1-an',
+      ]),
+      /on arn:aws:s3:::mlcdn-prod-models-777788889999-us-east-1-an; nothing names that/,
+    ],
+    [
+      'a task that may not log in',
+      inEdge(POLICY, TASK_ROLE, 'Properties.PolicyDocument.Statement.2'),
+      /may not elasticache:Connect/,
+    ],
+    [
+      'a function that may log in as another user only',
+      inEdge(
+        POLICY,
+        /StatusRole/,
+        statement(0, 'Resource.1'),
+        'arn:aws:elasticache:eu-west-1:777788889999:user:mlcdn-prod-edge',
+      ),
+      /may not elasticache:Connect on .*user:mlcdn-prod-control/,
+    ],
+    [
+      'more than is called',
+      inEdge(POLICY, TASK_ROLE, statement(0, 'Action'), ['s3:GetObject', 's3:PutObject']),
+      /allows s3:PutObject/,
+    ],
+    ['a wildcard of actions', inEdge(POLICY, TASK_ROLE, statement(0, 'Action'), 's3:*'), /allows s3:DeleteObject on/],
+    ['a denied call', inEdge(POLICY, TASK_ROLE, statement(0, 'Effect'), 'Deny'), /may not s3:GetObject/],
+    [
+      'failed events that go nowhere',
+      inEdge(POLICY, /InvalidationRole/, 'Properties.PolicyDocument.Statement.1'),
+      /may not sqs:SendMessage/,
+    ],
+    [
+      'no network interface',
+      inEdge('AWS::IAM::Role', /StatusRole/, 'Properties.ManagedPolicyArns', []),
+      /may not ec2:CreateNetworkInterface/,
+    ],
+    [
+      'the right to network interfaces outside a VPC',
+      inGlobal('AWS::IAM::Role', 'Properties.ManagedPolicyArns', [
+        'arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole',
+      ]),
+      /which it does not need/,
+    ],
+    [
+      'a role of nobody',
+      inEdge('AWS::Lambda::Function', /Status/, 'Properties.Role', 'arn:aws:iam::777788889999:role/other'),
+      /role\/other is not in its stack/,
+    ],
+  ]);
+
+  test('a key of the store that the function may not write', async () => {
+    const found = await findings(runtimePermissions, stacks, {
+      stack: 'global',
+      type: POLICY,
+      named: /RegionScores/,
+      path: 'Properties.PolicyDocument.Statement',
+      to: [],
+    });
+    const problems = found.map(({ problem }) => problem);
+    for (const action of ['cloudfront-keyvaluestore:UpdateKeys', 'lambda:InvokeFunction', 'logs:PutLogEvents']) {
+      expect(problems).toContainEqual(expect.stringContaining(`may not ${action}`));
+    }
+  });
+
+  test('a call that the code newly makes', () =>
+    withCode(
+      (directory) =>
+        writeFileSync(
+          join(directory, 'index.js'),
+          '// lambda/region-scores/handler.ts\nclient.send(new import_client_s3.PutObjectCommand({}));\n' +
+            'client.send(new import_client_iam.CreateUserCommand({}));\n// node_modules/x/y.js\nnew DeleteObjectCommand();\n',
+        ),
+      async (changed) => {
+        const problems = (await findings(runtimePermissions, changed)).map(({ problem }) => problem);
+        expect(problems).toContainEqual(expect.stringContaining('may not s3:PutObject'));
+        expect(problems).toContainEqual(
+          expect.stringContaining('calls CreateUserCommand, whose permission is not known'),
+        );
+        expect(problems.join('\n')).not.toContain('DeleteObject');
+      },
+    ));
+
+  test('a signature that the code cannot make', () =>
+    withCode(
+      (directory) => {
+        const file = join(directory, 'index.js');
+        const code = readFileSync(file, 'utf8').replaceAll('// node_modules/@aws-sdk/signature-v4a/', '// ');
+        writeFileSync(file, code);
+      },
+      async (changed) => {
+        const problems = (await findings(runtimePermissions, changed)).map(({ problem }) => problem);
+        expect(problems).toEqual([expect.stringMatching(/UpdateKeysCommand, which it cannot sign/)]);
+      },
+    ));
+});
+
+describe('service-roles', () => {
+  const REPLICATION = { stack: 'models-us-east-1', type: POLICY } as const;
+  const TRUSTS = 'Properties.AssumeRolePolicyDocument.Statement.0.Principal.Service';
+  expectEachCaught(stacks, serviceRoles, [
+    [
+      'an image that cannot be pulled',
+      inEdge(POLICY, /ExecutionRole/, 'Properties.PolicyDocument.Statement.0'),
+      /ExecutionRole\w+ may not ecr:BatchGetImage/,
+    ],
+    [
+      'a log that cannot be written',
+      inEdge(POLICY, /ExecutionRole/, 'Properties.PolicyDocument.Statement.2'),
+      /ExecutionRole\w+ may not logs:PutLogEvents/,
+    ],
+    [
+      'a log that could be deleted',
+      inEdge(POLICY, /ExecutionRole/, statement(2, 'Action'), [
+        'logs:CreateLogStream',
+        'logs:PutLogEvents',
+        'logs:DeleteLogStream',
+      ]),
+      /allows logs:DeleteLogStream/,
+    ],
+    [
+      'flow logs that cannot be written',
+      inEdge(POLICY, /RejectedTraffic/, statement(0, 'Action'), ['logs:CreateLogStream', 'logs:PutLogEvents']),
+      /may not logs:DescribeLogStreams/,
+    ],
+    [
+      'replicas that cannot be written',
+      { ...REPLICATION, path: statement(2, 'Resource'), to: 'arn:aws:s3:::elsewhere/*' },
+      /may not s3:ReplicateObject/,
+    ],
+    [
+      'replicas with another owner',
+      {
+        ...REPLICATION,
+        path: statement(2, 'Action'),
+        to: ['s3:ReplicateDelete', 's3:ReplicateObject', 's3:ReplicateTags', 's3:ObjectOwnerOverrideToBucketOwner'],
+      },
+      /allows s3:ObjectOwnerOverrideToBucketOwner/,
+    ],
+    [
+      "a program's role that another service may assume",
+      inEdge('AWS::IAM::Role', TASK_ROLE, TRUSTS, 'lambda.amazonaws.com'),
+      /ecs-tasks.amazonaws.com may not assume its role EdgeTaskTaskRole\w+, which trusts lambda/,
+    ],
+    ['a role that nothing uses', inEdge('AWS::EC2::FlowLog', /./), /a role that nothing in its stack uses/],
+  ]);
+});
+
+describe('transport-encryption', () => {
+  const DENY = 'Properties.PolicyDocument.Statement.0';
+  const bucket = (path: string, to?: unknown): Fault => ({
+    stack: 'models-eu-west-1',
+    type: 'AWS::S3::BucketPolicy',
+    path,
+    ...(to === undefined ? {} : { to }),
+  });
+  expectEachCaught(stacks, transportEncryption, [
+    ['a bucket that answers plain HTTP', bucket(DENY), /denies s3:GetObject to everybody without TLS/],
+    ['a bucket without policy', { stack: 'models-eu-west-1', type: 'AWS::S3::BucketPolicy' }, /denies s3:GetObject/],
+    ['objects that are left out', bucket(`${DENY}.Resource.1`), /denies s3:GetObject/],
+    ['a denial for one principal', bucket(`${DENY}.Principal`, { Service: 'cloudfront.amazonaws.com' }), /denies/],
+    ['a denial of writing', bucket(`${DENY}.Action`, 's3:PutObject'), /denies s3:GetObject/],
+    ['the contrary', bucket(`${DENY}.Condition.Bool`, { 'aws:SecureTransport': 'true' }), /denies s3:GetObject/],
+    [
+      'a denial with an exception',
+      bucket(`${DENY}.Condition.StringEquals`, { 'aws:SourceAccount': '111122223333' }),
+      /denies s3:GetObject/,
+    ],
+    ['a queue', inEdge('AWS::SQS::QueuePolicy', /Unapplied/, DENY), /denies sqs:SendMessage/],
+    ['a topic', inEdge('AWS::SNS::TopicPolicy', /ControlTopic/, DENY), /denies sns:Publish/],
+  ]);
+});
+
+describe('invocations', () => {
+  expectEachCaught(stacks, invocations, [
+    [
+      'a topic that may not call its function',
+      inEdge('AWS::Lambda::Permission', /AllowInvoke/),
+      /sns.amazonaws.com may not lambda:InvokeFunction/,
+    ],
+    [
+      'a permission for another topic',
+      inEdge(
+        'AWS::Lambda::Permission',
+        /AllowInvoke/,
+        'Properties.SourceArn',
+        'arn:aws:sns:eu-west-1:777788889999:other',
+      ),
+      /may not lambda:InvokeFunction/,
+    ],
+    ['a schedule that may not call its function', inGlobal('AWS::Lambda::Permission'), /events.amazonaws.com may not/],
+    [
+      'a dead-letter queue that takes nothing',
+      inEdge('AWS::SQS::QueuePolicy', /Undelivered/, 'Properties.PolicyDocument.Statement.1'),
+      /sns.amazonaws.com may not sqs:SendMessage/,
+    ],
+    [
+      'a topic that alarms may not publish to',
+      inEdge('AWS::SNS::TopicPolicy', /Monitoring/, 'Properties.PolicyDocument.Statement.1'),
+      /cloudwatch.amazonaws.com may not sns:Publish/,
+    ],
+    [
+      'a key that alarms may not use',
+      inEdge('AWS::KMS::Key', /./, 'Properties.KeyPolicy.Statement.1'),
+      /may not sns:Publish/,
+    ],
+    [
+      'an account that is another',
+      inEdge('AWS::SNS::TopicPolicy', /Monitoring/, `${statement(1, 'Condition')}.StringEquals`, {
+        'aws:SourceAccount': '111122223333',
+      }),
+      /may not sns:Publish/,
+    ],
+    [
+      'a permission for every topic',
+      inEdge('AWS::Lambda::Permission', /AllowInvoke/, 'Properties.SourceArn'),
+      /sns.amazonaws.com may not lambda:InvokeFunction/,
+    ],
+    [
+      'a topic without subscription',
+      inEdge('AWS::SNS::Subscription', /ControlInvalidation/),
+      /lets sns.amazonaws.com invoke .*, which nothing asks for/,
+    ],
+    [
+      'a queue that nobody fills',
+      inEdge('AWS::SNS::Subscription', /ControlInvalidation/, 'Properties.RedrivePolicy'),
+      /allows sqs:SendMessage to .*sns.amazonaws.com.*, which nothing asks for/,
+    ],
+    [
+      'a function that nobody calls',
+      inEdge('AWS::Lambda::Function', /Status/, 'Properties.FunctionName'),
+      /nothing calls it/,
+    ],
+    [
+      'a FIFO topic',
+      inEdge(
+        'AWS::SNS::Subscription',
+        /ControlInvalidation/,
+        'Properties.TopicArn',
+        'arn:aws:sns:eu-west-1:777788889999:control.fifo',
+      ),
+      /FIFO/,
+    ],
+    [
+      'a topic of another region',
+      inEdge(
+        'AWS::SNS::Subscription',
+        /ControlInvalidation/,
+        'Properties.TopicArn',
+        'arn:aws:sns:me-south-1:777788889999:control',
+      ),
+      /topic is in me-south-1/,
+    ],
+  ]);
+});
