@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { checkAssembly } from '../../lib/checks';
+import { readCheckedAssembly } from '../../lib/checks/assembly';
 import { type RunningLocalCdn, startLocalCdn } from '../compose';
 import { freePort } from '../engine/free-port';
 import type { FirstModel } from '../first-model';
@@ -24,15 +26,40 @@ const REFUSAL = /^(IAM denied|security groups dropped|dead letter) /;
 const STEADY_STATE_TIMEOUT_MS = 30_000;
 const PROBE_TIMEOUT_MS = 45_000;
 
-/** Starts the assembly, runs every probe until one fails, and stops it. */
-export async function tryAssembly({ assemblyDir, regions, model }: TrialOptions): Promise<Outcome> {
+type OutcomeOf = (by: string | undefined, detail?: string) => Outcome;
+
+/** Makes outcomes that tell the time since now. */
+function stopwatch(): OutcomeOf {
   const startedAt = performance.now();
-  const refusals: string[] = [];
-  const outcome = (by: string | undefined, detail = ''): Outcome => ({
+  return (by, detail = '') => ({
     by,
     detail: detail.replaceAll('\n', ' ').slice(0, 300),
     seconds: Math.round((performance.now() - startedAt) / 1000),
   });
+}
+
+/** What the checks of templates say of the assembly, without starting it. */
+export async function checkOnly({ assemblyDir }: Pick<TrialOptions, 'assemblyDir'>): Promise<Outcome> {
+  const outcome = stopwatch();
+  try {
+    const [finding] = await checkAssembly(readCheckedAssembly(assemblyDir));
+    if (!finding) return outcome(undefined);
+    return outcome(`check: ${finding.check}`, `${finding.resource} ${finding.problem}`);
+  } catch (error) {
+    return outcome('check: unreadable', messageOf(error));
+  }
+}
+
+/** Checks the templates; where nothing is found, starts and probes the assembly. */
+export async function tryAssembly(options: TrialOptions): Promise<Outcome> {
+  const checked = await checkOnly(options);
+  return checked.by === undefined ? startAndProbe(options) : checked;
+}
+
+/** Starts the assembly, runs every probe until one fails, and stops it. */
+export async function startAndProbe({ assemblyDir, regions, model }: TrialOptions): Promise<Outcome> {
+  const refusals: string[] = [];
+  const outcome = stopwatch();
   let cdn: RunningLocalCdn | undefined;
   try {
     cdn = await startLocalCdn({
@@ -82,7 +109,7 @@ async function timeLimit(refusals: readonly string[]): Promise<never> {
   throw new Error(refusals[0] ?? `not done after ${PROBE_TIMEOUT_MS / 1000} s`);
 }
 
-function refused(refusals: readonly string[], outcome: (by: string, detail?: string) => Outcome): Outcome {
+function refused(refusals: readonly string[], outcome: OutcomeOf): Outcome {
   return outcome('enforcement', refusals[0]);
 }
 
