@@ -1,4 +1,4 @@
-import { App, type Stack } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import cdkJson from '../../cdk.json';
 import { type ConfigOverrides, type EnvironmentConfig, loadConfig } from '../../lib/config';
@@ -19,6 +19,11 @@ export class SynthesizedEnvironment {
   stack(id: string): Stack {
     const stack = this.stage.node.findChild(id);
     return stack as Stack;
+  }
+
+  /** Ids of all stacks in the stage. */
+  get ids(): string[] {
+    return this.stage.node.children.flatMap((child) => (Stack.isStack(child) ? [child.node.id] : []));
   }
 
   template(id: string): Template {
