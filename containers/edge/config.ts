@@ -68,6 +68,8 @@ export const EdgeEnvironment = z.object({
     .default('info'),
   /** Environment under whose name metrics go to CloudWatch, by lines in the log; absent: none are written. */
   CLOUDWATCH_ENVIRONMENT: text.optional(),
+  /** Deployment under whose name this task's requests and errors are reported once more; absent: none. */
+  CLOUDWATCH_DEPLOYMENT: text.optional(),
   CHANNEL_POLL_SECONDS: wholeNumber('a pause in seconds', 1, 3_600).prefault('5'),
   /** Worker processes that run models; by default as many as the CPUs that this process may use. */
   MODEL_WORKERS: wholeNumber('a number of worker processes', 1, 256).optional(),
@@ -111,6 +113,7 @@ export interface EdgeConfig {
   readonly logLevel: string;
   /** Value of the dimension `Environment` of metrics for CloudWatch; `undefined`: none are reported. */
   readonly cloudWatchEnvironment: string | undefined;
+  readonly cloudWatchDeployment: string | undefined;
   readonly channelPollMs: number;
   /** `undefined`: by the CPU quota. */
   readonly modelWorkers: number | undefined;
@@ -156,6 +159,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     routePolicies: variables.ROUTE_POLICIES,
     logLevel: variables.LOG_LEVEL,
     cloudWatchEnvironment: variables.CLOUDWATCH_ENVIRONMENT,
+    cloudWatchDeployment: variables.CLOUDWATCH_DEPLOYMENT,
     channelPollMs: variables.CHANNEL_POLL_SECONDS * 1000,
     modelWorkers: variables.MODEL_WORKERS,
     modelRunTimeoutMs: variables.MODEL_RUN_TIMEOUT_MS,

@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import {
+  DEPLOYMENT_METRICS,
   HIT_LATENCY_TARGET_SECONDS,
   LIVE_TASKS,
   METRIC_TIERS,
@@ -97,6 +98,8 @@ export interface EmfSettings {
   readonly environment: string;
   /** Value of the dimension `Region`. */
   readonly region: string;
+  /** Value of the dimension `Deployment`, under which what tells a bad deployment is reported once more. */
+  readonly deployment?: string | undefined;
   /** The service's Prometheus metrics. */
   readonly registry: Registry;
   /** Counts so far of each tier's latency histogram. */
@@ -120,7 +123,10 @@ export class EmfReporter {
   /** Writes what happened since the last report. @param now ms since 1970 */
   async report(now: number): Promise<void> {
     const page = new MetricPage(await this.settings.registry.getMetricsAsJSON());
-    this.#write(now, {}, this.#regionValues(page), REGION_METRICS);
+    const region = this.#regionValues(page);
+    this.#write(now, {}, region, REGION_METRICS);
+    const { deployment } = this.settings;
+    if (deployment !== undefined) this.#write(now, { Deployment: deployment }, ofDeployment(region), REGION_METRICS);
     const latencies = new Map(this.settings.latencies());
     for (const tier of METRIC_TIERS) {
       const [latency, ...more] = this.#latencyOf(tier, latencies.get(tier));
@@ -201,6 +207,11 @@ export class EmfReporter {
     };
     this.settings.write(`${JSON.stringify(document)}\n`);
   }
+}
+
+function ofDeployment(values: Values): Values {
+  const told: readonly string[] = DEPLOYMENT_METRICS;
+  return Object.fromEntries(Object.entries(values).filter(([name]) => told.includes(name)));
 }
 
 function valueCounts(points: readonly { readonly value: number; readonly count: number }[]): ValueCounts {

@@ -122,6 +122,7 @@ export async function createEdgeService(
           {
             environment: config.cloudWatchEnvironment,
             region: config.region,
+            deployment: config.cloudWatchDeployment,
             registry: metrics.registry,
             latencies: metrics.latencies,
             write: (line) => void standardOutput.write(line),

@@ -28,6 +28,7 @@ export const prod: EnvironmentDocument = {
   natGateways: 3,
   originKeys: ['2026-11'],
   rollBackOnAlarm: true,
+  canaryTask: true,
   accessLogDays: 90,
   firewall: { requestsPerAddress: 100_000 },
   alarms: { emails: ['oncall@example.com'] },

@@ -149,6 +149,11 @@ const Document = z.strictObject({
     .refine((keys) => new Set(keys).size === keys.length, { error: 'must not name a key twice' }),
   /** Whether a deployment of the edge service is taken back when the region's alarms fire, beside failed health checks. */
   rollBackOnAlarm: z.boolean(),
+  /**
+   * Whether one task of each region, of those that `desiredCount` asks for, is a service of its own that gets a new version
+   * first; the others follow when its deployment has come through.
+   */
+  canaryTask: z.boolean().default(false),
   /** Days that the access logs of CloudFront and of the load balancers are kept; absent: none are written. */
   accessLogDays: wholeBetween(1, 3650).optional(),
   /** AWS WAF in front of the distribution; absent: none, and nothing to pay for it. */
@@ -293,6 +298,22 @@ function checkDocument(document: ParsedDocument, context: z.core.$RefinementCtx<
   checkSizes(document, report);
   checkRoutePolicies(document, report);
   checkNetwork(document, report);
+  checkCanary(document, report);
+}
+
+function checkCanary(document: ParsedDocument, report: Report): void {
+  if (!document.canaryTask) return;
+  if (!document.rollBackOnAlarm) {
+    report(['canaryTask'], 'needs rollBackOnAlarm: without alarms nothing tells a bad canary from a good one');
+  }
+  const requireTwo = (path: readonly (string | number)[], desiredCount: number | undefined) => {
+    if (desiredCount === undefined || desiredCount >= 2) return;
+    report([...path, 'desiredCount'], `${desiredCount} must be at least 2 with canaryTask: one is the canary`);
+  };
+  requireTwo(['edge'], document.edge.desiredCount);
+  document.regions.forEach((row, index) => {
+    requireTwo(['regions', index, 'edge'], row.edge.desiredCount);
+  });
 }
 
 function zonesOf(region: RegionCode, wanted: number): number {

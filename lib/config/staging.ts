@@ -23,6 +23,7 @@ export const staging: EnvironmentDocument = {
   natGateways: 1,
   originKeys: ['2026-11'],
   rollBackOnAlarm: true,
+  canaryTask: true,
   accessLogDays: 30,
   firewall: { requestsPerAddress: 100_000 },
   budget: { monthlyUsd: 800, emails: ['platform@example.com'] },

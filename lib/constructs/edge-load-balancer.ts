@@ -126,14 +126,14 @@ export class EdgeLoadBalancer extends Construct {
     resource.securityGroups = [callers.securityGroupId, checkers.securityGroupId];
   }
 
-  /** Sends requests to the service's tasks while their `/health` answers 200. */
-  routeTo(service: FargateService, port: number): ApplicationTargetGroup {
+  /** Sends requests to the services' tasks while their `/health` answers 200; all tasks are one group. */
+  routeTo(services: readonly FargateService[], port: number): ApplicationTargetGroup {
     const group = this.listener.addTargets('Edge', {
       priority: 10,
       conditions: [ListenerCondition.httpHeader(ORIGIN_KEY_HEADER, [...this.originKeys])],
       port,
       protocol: ApplicationProtocol.HTTP,
-      targets: [service],
+      targets: [...services],
       loadBalancingAlgorithmType: TargetGroupLoadBalancingAlgorithmType.ROUND_ROBIN,
       deregistrationDelay: EDGE_IDLE_TIMEOUT,
       healthCheck: {

@@ -34,6 +34,7 @@ import { Construct } from 'constructs';
 import type { RegionConfig } from '../config';
 import type { RoutePolicy } from '../core/cache-policy';
 import { CHANNEL_PREFIX } from '../core/channel';
+import { CANARY_DEPLOYMENT } from '../core/cloudwatch-metrics';
 import { acknowledgeWildcards } from './acknowledge';
 import { EDGE_STOP_TIMEOUT } from './edge-timeouts';
 
@@ -51,10 +52,14 @@ const SCRATCH_DIRECTORY = '/tmp';
 /** The image's own user, node: said here too, so that no image runs as root. */
 const UNPRIVILEGED_USER = '1000:1000';
 
+const CANARY_ID = 'Canary';
+
 export interface EdgeServiceProps {
   readonly vpc: IVpc;
   /** Name of the cluster and of the service in it. */
   readonly serviceName: string;
+  /** Name of the service of one task that gets a new version first; absent: there is none. */
+  readonly canaryName?: string | undefined;
   readonly image: DockerImageAsset;
   readonly sizes: RegionConfig['edge'];
   readonly region: string;
@@ -74,22 +79,28 @@ export interface EdgeServiceProps {
   readonly logRetentionDays: RetentionDays;
 }
 
-/** One region's edge tasks: Fargate on ARM64, replaced without a gap, as many as the load asks for. */
+/**
+ * One region's edge tasks: Fargate on ARM64, replaced without a gap, as many as the load asks for.
+ *
+ * Where there is a canary, it is a second service of one task in the same target group, which gets its share of all
+ * requests. The others depend on it, so CloudFormation replaces them only when the canary's deployment has come through,
+ * the watch over its alarms included; one that is taken back ends the stack's update before any of them has changed.
+ */
 export class EdgeService extends Construct implements IConnectable {
+  /** The service that grows and shrinks. */
   readonly service: FargateService;
+  readonly canary: FargateService | undefined;
   readonly connections: Connections;
   /** The role as which tasks call AWS. */
   readonly taskRole: IRole;
 
   constructor(scope: Construct, id: string, props: EdgeServiceProps) {
     super(scope, id);
-    const task = new FargateTaskDefinition(this, 'Task', {
-      cpu: props.sizes.cpu,
-      memoryLimitMiB: props.sizes.memoryMiB,
-      ephemeralStorageGiB: props.sizes.ephemeralStorageGiB,
-      runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
+    const logGroup = new LogGroup(this, 'Logs', {
+      retention: props.logRetentionDays,
+      removalPolicy: RemovalPolicy.DESTROY,
     });
-    this.addContainer(task, props);
+    const task = this.taskDefinition('Task', props, logGroup);
     grantModels(task, props.modelBucket);
     this.taskRole = task.taskRole;
 
@@ -107,41 +118,77 @@ export class EdgeService extends Construct implements IConnectable {
       containerInsightsV2: ContainerInsights.ENABLED,
       enableFargateCapacityProviders: props.sizes.spotPercent > 0,
     });
-    this.service = new FargateService(this, 'Service', {
-      serviceName: props.serviceName,
-      // The assertion is for exactOptionalPropertyTypes alone; see EdgeNetwork.
-      cluster: cluster as ICluster,
-      taskDefinition: task,
-      desiredCount: props.sizes.desiredCount,
-      minHealthyPercent: 100,
-      maxHealthyPercent: 200,
-      circuitBreaker: { rollback: true },
-      ...capacity(props.sizes.spotPercent),
-      healthCheckGracePeriod: Duration.seconds(60),
-      vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
-      securityGroups: [securityGroup],
-      propagateTags: PropagatedTagSource.SERVICE,
-    });
+    const service = (serviceId: string, serviceName: string, desiredCount: number, taskDefinition = task) =>
+      new FargateService(this, serviceId, {
+        serviceName,
+        // The assertion is for exactOptionalPropertyTypes alone; see EdgeNetwork.
+        cluster: cluster as ICluster,
+        taskDefinition,
+        desiredCount,
+        minHealthyPercent: 100,
+        maxHealthyPercent: 200,
+        circuitBreaker: { rollback: true },
+        ...capacity(serviceId === CANARY_ID ? 0 : props.sizes.spotPercent),
+        healthCheckGracePeriod: Duration.seconds(60),
+        vpcSubnets: { subnetType: SubnetType.PRIVATE_WITH_EGRESS },
+        securityGroups: [securityGroup],
+        propagateTags: PropagatedTagSource.SERVICE,
+      });
+    const { canaryName, sizes } = props;
+    if (canaryName !== undefined) {
+      const canaryTask = this.taskDefinition('CanaryTask', props, logGroup, task);
+      this.canary = service(CANARY_ID, canaryName, 1, canaryTask);
+    }
+    this.service = service('Service', props.serviceName, sizes.desiredCount - this.canaryTasks);
+    if (this.canary) this.service.node.addDependency(this.canary);
     this.connections = this.service.connections;
   }
 
-  /** Takes a deployment back during which one of these fires, also one that every task survives. */
-  rollBackOn(alarms: readonly IAlarm[]): void {
-    this.service.enableDeploymentAlarms(
-      alarms.map((alarm) => alarm.alarmName),
-      { behavior: AlarmBehavior.ROLLBACK_ON_ALARM },
-    );
+  /** Number of the region's tasks that are the canary's. */
+  get canaryTasks(): number {
+    return this.canary ? 1 : 0;
   }
 
-  private addContainer(task: FargateTaskDefinition, props: EdgeServiceProps): void {
-    const logGroup = new LogGroup(this, 'Logs', {
-      retention: props.logRetentionDays,
-      removalPolicy: RemovalPolicy.DESTROY,
+  /** All services, the canary first. */
+  get services(): readonly FargateService[] {
+    return this.canary ? [this.canary, this.service] : [this.service];
+  }
+
+  /**
+   * Takes a deployment back during which one of these fires, also one that every task survives.
+   * @param ofCanary alarms by which only the canary's is judged, beside the others
+   */
+  rollBackOn(alarms: readonly IAlarm[], ofCanary: readonly IAlarm[]): void {
+    for (const service of this.services) {
+      const judging = service === this.canary ? [...alarms, ...ofCanary] : alarms;
+      service.enableDeploymentAlarms(
+        judging.map((alarm) => alarm.alarmName),
+        { behavior: AlarmBehavior.ROLLBACK_ON_ALARM },
+      );
+    }
+  }
+
+  /** @param canaryOf task definition whose roles the canary's tasks have too */
+  private taskDefinition(
+    id: string,
+    props: EdgeServiceProps,
+    logGroup: LogGroup,
+    canaryOf?: FargateTaskDefinition,
+  ): FargateTaskDefinition {
+    const task = new FargateTaskDefinition(this, id, {
+      cpu: props.sizes.cpu,
+      memoryLimitMiB: props.sizes.memoryMiB,
+      ephemeralStorageGiB: props.sizes.ephemeralStorageGiB,
+      runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
+      ...(canaryOf && { taskRole: canaryOf.taskRole, executionRole: canaryOf.obtainExecutionRole() }),
     });
     const container = task.addContainer('edge', {
       containerName: 'edge',
       image: ContainerImage.fromDockerImageAsset(props.image),
-      environment: containerEnvironment(props),
+      environment: {
+        ...containerEnvironment(props),
+        ...(canaryOf && { CLOUDWATCH_DEPLOYMENT: CANARY_DEPLOYMENT }),
+      },
       portMappings: [{ containerPort: EDGE_PORT }],
       logging: LogDrivers.awsLogs({ logGroup, streamPrefix: 'edge' }),
       readonlyRootFilesystem: true,
@@ -158,6 +205,7 @@ export class EdgeService extends Construct implements IConnectable {
       id: 'AwsSolutions-ECS2',
       reason: "The variables name this region's resources and sizes; none is a secret.",
     });
+    return task;
   }
 }
 

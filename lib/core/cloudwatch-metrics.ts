@@ -45,6 +45,12 @@ export const REGION_METRICS = {
 } as const;
 export type RegionMetric = keyof typeof REGION_METRICS;
 
+/** Of these, what tasks of a named deployment report once more under the dimension `Deployment`. */
+export const DEPLOYMENT_METRICS = ['Requests', 'ServerErrors'] as const satisfies readonly RegionMetric[];
+
+/** Value of the dimension `Deployment` of the task that gets a new version of the service first. */
+export const CANARY_DEPLOYMENT = 'canary';
+
 /** Dimensions `Environment`, `Region` and `Tier`. */
 export const TIER_METRICS = {
   /** Requests that this tier answered. */

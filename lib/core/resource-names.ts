@@ -57,6 +57,11 @@ export function edgeServiceName(scope: NamingScope): string {
   return `mlcdn-${scope.environment}-edge`;
 }
 
+/** Name of the service of the task that gets a new version of the edge service first. */
+export function canaryServiceName(scope: NamingScope): string {
+  return `${edgeServiceName(scope)}-canary`;
+}
+
 /** Stack names: deterministic, so that the CLI finds them. */
 export const stackNames = {
   keys: (scope: NamingScope): string => `mlcdn-${scope.environment}-keys`,

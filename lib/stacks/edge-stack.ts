@@ -1,4 +1,5 @@
 import { CfnOutput, Fn, Stack, type StackProps } from 'aws-cdk-lib';
+import { Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { HostedZone } from 'aws-cdk-lib/aws-route53';
 import type { Construct } from 'constructs';
 import { type EnvironmentConfig, namingScope, type RegionConfig } from '../config';
@@ -11,11 +12,13 @@ import { anyRegionHostname, EdgeRecords, failoverHostname, originHostname } from
 import { EdgeAlarms, scaleWithLoad } from '../constructs/edge-scaling';
 import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
 import { importModelBucket } from '../constructs/model-bucket';
+import { EdgeMetrics } from '../constructs/monitoring/edge-metrics';
 import { RegionMonitoring } from '../constructs/monitoring/region-monitoring';
 import { originKeyReference } from '../constructs/origin-keys';
 import { RegionalCache } from '../constructs/regional-cache';
 import { RegionalHealth } from '../constructs/regional-health';
-import { EDGE_OUTPUTS, edgeServiceName } from '../core/resource-names';
+import { CANARY_DEPLOYMENT } from '../core/cloudwatch-metrics';
+import { canaryServiceName, EDGE_OUTPUTS, edgeServiceName } from '../core/resource-names';
 
 export interface EdgeStackProps extends StackProps {
   readonly config: EnvironmentConfig;
@@ -49,6 +52,7 @@ export class EdgeStack extends Stack {
     const edge = new EdgeService(this, 'Edge', {
       vpc,
       serviceName: edgeServiceName(naming),
+      canaryName: config.canaryTask ? canaryServiceName(naming) : undefined,
       image: new EdgeImage(this, 'Image', imageContext).asset,
       sizes: region.edge,
       region: region.region,
@@ -79,15 +83,26 @@ export class EdgeStack extends Stack {
       cloudFrontPrefixListId: region.cloudFrontPrefixListId,
       route53PrefixListId: region.route53PrefixListId,
     });
-    const targetGroup = entrance.routeTo(edge.service, EDGE_PORT);
+    const targetGroup = entrance.routeTo(edge.services, EDGE_PORT);
     const health = new RegionalHealth(this, 'Health', {
       loadBalancer: entrance.loadBalancer,
       targetGroup,
       reachableByCheckers: entrance.admitsHealthCheckers,
     });
-    scaleWithLoad(edge.service, targetGroup, region.edge);
-    const alarms = new EdgeAlarms(this, 'Alarms', targetGroup);
-    if (config.rollBackOnAlarm) edge.rollBackOn(alarms.all);
+    const metrics = new EdgeMetrics(config.name, region.region);
+    scaleWithLoad({
+      service: edge.service,
+      otherTasks: edge.canaryTasks,
+      targetGroup,
+      load: metrics.ofRegion('Load', { statistic: Stats.AVERAGE }),
+      sizes: region.edge,
+    });
+    const canaryMetrics = {
+      requests: metrics.ofDeployment(CANARY_DEPLOYMENT, 'Requests'),
+      errors: metrics.ofDeployment(CANARY_DEPLOYMENT, 'ServerErrors'),
+    };
+    const alarms = new EdgeAlarms(this, 'Alarms', targetGroup, edge.canary && canaryMetrics);
+    if (config.rollBackOnAlarm) edge.rollBackOn(alarms.all, alarms.ofCanary);
     new EdgeRecords(this, 'Records', {
       zone,
       domain: config.domain.name,

@@ -1,6 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import {
+  type DEPLOYMENT_METRICS,
   LIVE_TASKS,
   METRICS_NAMESPACE,
   type MetricTier,
@@ -28,6 +29,11 @@ export class EdgeMetrics {
 
   ofRegion(metricName: RegionMetric, query: Query = {}): Metric {
     return this.metric(metricName, {}, query);
+  }
+
+  /** What the tasks of one deployment of the service report. */
+  ofDeployment(deployment: string, metricName: (typeof DEPLOYMENT_METRICS)[number], query: Query = {}): Metric {
+    return this.metric(metricName, { Deployment: deployment }, query);
   }
 
   ofTier(tier: MetricTier, metricName: TierMetric, query: Query = {}): Metric {

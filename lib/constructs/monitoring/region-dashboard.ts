@@ -18,8 +18,9 @@ export interface RegionDashboardProps {
   readonly sources: RegionSources;
   readonly alarms: readonly IAlarm[];
   readonly cost: HourlyCost;
-  /** Name of the ECS cluster and of the service in it. */
-  readonly serviceName: string;
+  readonly clusterName: string;
+  /** The ECS services whose tasks are the region's. */
+  readonly serviceNames: readonly string[];
 }
 
 /** One region at a look: what callers get, what it costs, and how each part of the way fares. */
@@ -32,7 +33,7 @@ export function addRegionDashboard(scope: Construct, id: string, props: RegionDa
   dashboard.addWidgets(...row(...(['p50', 'p95', 'p99'] as const).map((rank) => latency(edge, rank))));
   dashboard.addWidgets(...row(hitRates(edge), offload(edge), evictions(edge, valkey)));
   dashboard.addWidgets(...row(models(edge), workers(edge), invalidation(edge)));
-  dashboard.addWidgets(...row(load(edge, props.serviceName), valkeyLoad(valkey), cost(props)));
+  dashboard.addWidgets(...row(load(props), valkeyLoad(valkey), cost(props)));
   if (props.cost.unpriced.length > 0) {
     dashboard.addWidgets(
       text(`The cost lacks what the price table does not know here: ${props.cost.unpriced.join(', ')}.`),
@@ -148,14 +149,15 @@ function invalidation(edge: EdgeMetrics): Graph {
   };
 }
 
-function load(edge: EdgeMetrics, serviceName: string): Graph {
+function load(props: RegionDashboardProps): Graph {
+  const { edge } = props.sources;
   return {
     title: 'Load and tasks',
     metrics: [
       edge.ofRegion('Load', { statistic: Stats.AVERAGE, label: 'load, average' }),
       edge.ofRegion('Load', { statistic: Stats.MAXIMUM, label: 'load, greatest' }),
     ],
-    right: [runningTasks(serviceName, MINUTE)],
+    right: [runningTasks(props, MINUTE)],
     max: 1,
   };
 }
@@ -170,24 +172,33 @@ function valkeyLoad(valkey: ValkeyMetrics): Graph {
   };
 }
 
-function cost({ cost: hourly, serviceName, sources: { edge } }: RegionDashboardProps): Graph {
-  const requests = edge.ofRegion('Requests', { period: HOUR });
+function cost(props: RegionDashboardProps): Graph {
+  const requests = props.sources.edge.ofRegion('Requests', { period: HOUR });
   return {
     title: 'Running cost (list prices of 2025-06, without traffic)',
-    metrics: [costPerMillion(hourly, runningTasks(serviceName, HOUR), requests)],
+    metrics: [costPerMillion(props.cost, runningTasks(props, HOUR), requests)],
     unit: 'USD / million requests',
   };
 }
 
-function runningTasks(serviceName: string, period: Duration): IMetric {
-  return new Metric({
-    namespace: 'ECS/ContainerInsights',
-    metricName: 'RunningTaskCount',
-    dimensionsMap: { ClusterName: serviceName, ServiceName: serviceName },
-    statistic: Stats.AVERAGE,
-    period,
-    label: 'tasks',
-  });
+function runningTasks({ clusterName, serviceNames }: RegionDashboardProps, period: Duration): IMetric {
+  const usingMetrics = Object.fromEntries(
+    serviceNames.map((ServiceName, index) => [
+      // Ids must differ wherever two of these stand in one graph.
+      `service${index}Tasks${period.toSeconds()}`,
+      new Metric({
+        namespace: 'ECS/ContainerInsights',
+        metricName: 'RunningTaskCount',
+        dimensionsMap: { ClusterName: clusterName, ServiceName },
+        statistic: Stats.AVERAGE,
+        period,
+      }),
+    ]),
+  );
+  const expression = Object.keys(usingMetrics)
+    .map((id) => `FILL(${id}, 0)`)
+    .join(' + ');
+  return new MathExpression({ expression, usingMetrics, label: 'tasks', period });
 }
 
 function perSecond(metric: IMetric, label: string): IMetric {

@@ -1,6 +1,6 @@
 import { Construct, type IConstruct } from 'constructs';
 import { type EnvironmentConfig, namingScope, type RegionConfig } from '../../config';
-import { edgeServiceName, replicationGroupId } from '../../core/resource-names';
+import { canaryServiceName, edgeServiceName, replicationGroupId } from '../../core/resource-names';
 import { Alarms } from './alarms';
 import { EdgeMetrics, ValkeyMetrics } from './edge-metrics';
 import { addRegionAlarms, type RegionSources } from './region-alarms';
@@ -36,7 +36,11 @@ export class RegionMonitoring extends Construct {
       Slow: 'slow-answers',
       NoTask: 'no-task',
     });
-    const deployment = alarms.adopt(rollback, { Errors: 'region-errors', Latency: 'slow-answers' });
+    const deployment = alarms.adopt(rollback, {
+      Errors: 'region-errors',
+      Latency: 'slow-answers',
+      CanaryErrors: 'region-errors',
+    });
     const failing = [dns.NoTask, dns.EntranceErrors, deployment.Errors].filter((alarm) => alarm !== undefined);
     addRegionAlarms(alarms, sources, failing);
     addRegionDashboard(this, 'Dashboard', {
@@ -44,7 +48,8 @@ export class RegionMonitoring extends Construct {
       sources,
       alarms: alarms.all,
       cost: hourlyCost(region, config.natGateways),
-      serviceName: edgeServiceName(naming),
+      clusterName: edgeServiceName(naming),
+      serviceNames: [edgeServiceName(naming), ...(config.canaryTask ? [canaryServiceName(naming)] : [])],
     });
   }
 }

@@ -14,6 +14,7 @@ describe('readConfig', () => {
       modelWorkers: undefined,
       modelRunTimeoutMs: 30_000,
       cloudWatchEnvironment: undefined,
+      cloudWatchDeployment: undefined,
     });
   });
 
@@ -35,6 +36,7 @@ describe('readConfig', () => {
       ROUTE_POLICIES: '[{"path":"/api/*","defaultTtlSeconds":60,"tags":["API"]},{"path":"*","cache":false}]',
       LOG_LEVEL: 'warn',
       CLOUDWATCH_ENVIRONMENT: 'prod',
+      CLOUDWATCH_DEPLOYMENT: 'canary',
       CHANNEL_POLL_SECONDS: '7',
       SERVER_NAME: 'triton',
       MODEL_WORKERS: '3',
@@ -61,6 +63,7 @@ describe('readConfig', () => {
       ],
       logLevel: 'warn',
       cloudWatchEnvironment: 'prod',
+      cloudWatchDeployment: 'canary',
       channelPollMs: 7000,
       serverName: 'triton',
       modelWorkers: 3,

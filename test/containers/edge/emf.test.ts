@@ -232,3 +232,29 @@ describe('by the clock', () => {
     await reports.stop();
   });
 });
+
+test('a task of a named deployment reports its requests and errors once more, under that name', async () => {
+  const { settings, metrics, documents } = setUp();
+  const reporter = new EmfReporter({ ...settings, deployment: 'canary' });
+  metrics.observe({ status: 200, level: 'memory', seconds: 0.001, bytes: 10 });
+  metrics.observe({ status: 500, level: 'none', seconds: 0.001, bytes: 10 });
+  await reporter.report(1_700_000_000_000);
+  const first = documents();
+  const own = first.filter((document) => 'Deployment' in document);
+  expect(own).toHaveLength(1);
+  expect(own[0]).toMatchObject({ Environment: 'prod', Region: 'eu-west-1', Deployment: 'canary' });
+  expect(own[0]).toMatchObject({ Requests: 2, ServerErrors: 1 });
+  const [directive] = own[0]?._aws.CloudWatchMetrics ?? [];
+  expect(directive?.Dimensions).toEqual([['Environment', 'Region', 'Deployment']]);
+  expect(directive?.Metrics.map(({ Name }) => Name)).toEqual(['Requests', 'ServerErrors']);
+  expect(first.find((document) => !('Deployment' in document || 'Tier' in document))).toMatchObject({ Requests: 2 });
+
+  await reporter.report(1_700_000_060_000);
+  expect(documents().find((document) => 'Deployment' in document)).toMatchObject({ Requests: 0, ServerErrors: 0 });
+});
+
+test('a task of no named deployment reports under none', async () => {
+  const { reporter, documents } = setUp();
+  await reporter.report(1_700_000_000_000);
+  expect(documents().filter((document) => 'Deployment' in document)).toEqual([]);
+});

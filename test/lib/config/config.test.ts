@@ -119,6 +119,21 @@ describe('refusals name the field, the value and what is allowed', () => {
       'config prod: cache.nodeType: "r7g.large" must be an ElastiCache node type such as cache.t4g.micro or cache.r7g.large',
     ],
     [
+      'a canary that would be the only task',
+      { edge: { ...prod.edge, desiredCount: 1 } },
+      'config prod: edge.desiredCount: 1 must be at least 2 with canaryTask: one is the canary',
+    ],
+    [
+      'a canary that would be the only task of one region',
+      { regions: [{ region: 'us-east-1' }, { region: 'eu-west-1', edge: { desiredCount: 1 } }] },
+      'config prod: regions[1].edge.desiredCount: 1 must be at least 2 with canaryTask: one is the canary',
+    ],
+    [
+      'a canary that nothing judges',
+      { rollBackOnAlarm: false },
+      'config prod: canaryTask: needs rollBackOnAlarm: without alarms nothing tells a bad canary from a good one',
+    ],
+    [
       'fewer tasks under load than at rest',
       { edge: { ...prod.edge, maxCount: 1 } },
       'config prod: edge.maxCount: 1 must be at least desiredCount (2)',
