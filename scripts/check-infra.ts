@@ -73,7 +73,7 @@ async function main(): Promise<void> {
     const findings = await checkAssembly(assembly);
     const resources = assembly.stacks.reduce((sum, stack) => sum + stack.resources.length, 0);
     const scope = `${CHECKS.length} checks over ${resources} resources in ${assembly.stacks.length} stacks`;
-    console.log(`${environment}: ${findings.length === 0 ? 'no finding' : `${findings.length} findings`}, ${scope}`);
+    console.log(`${environment}: ${findings.length || 'no'} ${findings.length > 1 ? 'findings' : 'finding'}, ${scope}`);
     if (findings.length > 0) {
       console.log(table(findings));
       process.exitCode = 1;

@@ -77,9 +77,16 @@ function withoutDependencies(bundle: string): string {
   return lines.join('\n');
 }
 
+const sdkCalls = new Map<string, readonly string[]>();
+
 /** Calls of the AWS SDK in a program's own code: commands and paginators by name. */
-export function sdkCallsOf(program: Program): string[] {
-  const code = ownCodeOf(program.directory);
+export function sdkCallsOf({ directory }: Program): readonly string[] {
+  const calls = sdkCalls.get(directory) ?? callsIn(ownCodeOf(directory));
+  sdkCalls.set(directory, calls);
+  return calls;
+}
+
+function callsIn(code: string): string[] {
   const commands = [...code.matchAll(/\bnew (?:[\w$]+\.)?([A-Z]\w*Command)\d*\(/g)];
   const helpers = [
     ...code.matchAll(/\bimport_(?:client|lib)_\w+\.((?:paginate|waitUntil)[A-Z]\w*|Upload|getSignedUrl)\b/g),

@@ -16,13 +16,18 @@ afterAll(() => {
 
 /** The templates of an environment as `cdk synth` writes them, its programs bundled, without the validators. */
 export function synthesized(environment: string, regions: readonly string[]): readonly Stack[] {
-  process.env.CDK_VALIDATION = 'false';
   const outdir = mkdtempSync(join(tmpdir(), 'infra-'));
   directories.push(outdir);
+  synthesizeInto(outdir, environment, regions);
+  return readAssembly(outdir);
+}
+
+/** Writes the assembly of an environment to a directory. */
+export function synthesizeInto(outdir: string, environment: string, regions: readonly string[]): void {
+  process.env.CDK_VALIDATION = 'false';
   const app = new App({ outdir, context: cdkJson.context });
   new EnvironmentStage(app, loadConfig(environment, { regions }));
   app.synth();
-  return readAssembly(outdir);
 }
 
 /** One fault put into the templates. */
