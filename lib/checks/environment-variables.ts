@@ -28,6 +28,7 @@ const MAY_BE_LEFT_OUT: Readonly<Record<string, string>> = {
   MODEL_VERSION_POLICY: 'the live version and the one before it',
   MODEL_CONTROL: 'the channels decide',
   TASK_ID: 'ECS tells it',
+  CLOUDWATCH_DEPLOYMENT: 'set on the task that tries a version, which reports apart from the others',
 };
 
 /** Every program starts with the code and the variables that its template gives it, and reads each of them. */
