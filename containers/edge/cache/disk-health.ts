@@ -1,5 +1,6 @@
 import type { Logger } from '../control/types';
 import { Breaker } from './breaker';
+import { DISK_THREADS } from './disk-threads';
 
 /** One refusal is enough: a full or read-only disk does not mend itself between two writes. */
 const FAILURES_TO_OPEN = 1;
@@ -62,7 +63,7 @@ export class DiskHealth {
       throw new DiskSickError(`${this.#directory} does not answer`);
     }
     try {
-      const result = await this.#inTime(read(), this.#deadlines.readMs, onLate);
+      const result = await this.#inTime(DISK_THREADS.run(read), this.#deadlines.readMs, onLate);
       this.#reads.succeeded();
       return result;
     } catch (error) {

@@ -1,31 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, opendir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, opendir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../control/types';
-import { BLOCK_BYTES, type BodyLayout, fileBytes, readBlock, readLayout } from './body-file';
+import { bodyPath, type InheritedBody, inheritedBody, type OpenedFile, openBodyFile } from './body-directory';
+import { BLOCK_BYTES, type BodyLayout, fileBytes, readBlock } from './body-file';
 import { BodyIndex, type KnownBody } from './body-index';
 import type { BodyStore, BodyStoreOptions, BodyWriter, StoredBody } from './body-store';
 import { DiskHealth, isDiskFull } from './disk-health';
+import { DISK_THREADS } from './disk-threads';
 import { GrowingBody } from './growing-body';
 import { checkRange, PulledStream, SharedFile } from './pulled-stream';
 import type { StoreUsage } from './types';
 
-const BODY_NAME = /^([0-9a-f]{64})\.body$/;
 /** What a disk that refused is tried with. */
 const PROBE = Buffer.alloc(64 * 1024);
 /** At least so much is given up at once when the disk is full below the store's own bound. */
 const MIN_RELIEF_BYTES = 1024 * 1024;
-
-interface OpenedFile {
-  readonly file: FileHandle;
-  /** `undefined` when the file is damaged. */
-  readonly layout: BodyLayout | undefined;
-}
-
-async function openFile(path: string, id: string): Promise<OpenedFile> {
-  const file = await open(path, 'r');
-  return { file, layout: await readLayout(file, id).catch(() => undefined) };
-}
 
 /** The body store over the files of one directory, which is this process's alone until `release` is called. */
 export class FileBodyStore implements BodyStore {
@@ -92,11 +82,14 @@ export class FileBodyStore implements BodyStore {
     }
     const body: GrowingBody = new GrowingBody(file, {
       makeRoom,
-      write: (bytes, write) => this.#health.observe(this.#writeWithRelief(bytes, write)),
+      write: (bytes, write) => this.#health.observe(this.#writeWithRelief(bytes, () => DISK_THREADS.run(write))),
       read: (read) => this.#health.read(read),
       keep: async (id, bytes) => {
         const isKept = () => void (this.#index.get(id) ?? this.#index.add(id, fileBytes(bytes)));
-        await this.#health.observe(rename(path, this.#pathOf(id)), isKept);
+        await this.#health.observe(
+          DISK_THREADS.run(() => rename(path, bodyPath(this.#directory, id))),
+          isKept,
+        );
         this.#growing.delete(body);
         giveBackRoom();
         this.#forget(this.#index.get(id));
@@ -114,11 +107,11 @@ export class FileBodyStore implements BodyStore {
   }
 
   async open(id: string): Promise<StoredBody | undefined> {
-    if (!BODY_NAME.test(`${id}.body`)) throw new RangeError(`body id is ${id}; it must be 64 hexadecimal digits`);
+    const path = bodyPath(this.#directory, id);
     let opened: OpenedFile;
     try {
       opened = await this.#health.read(
-        () => openFile(this.#pathOf(id), id),
+        () => openBodyFile(path, id),
         ({ file }) => void file.close(),
       );
     } catch (error) {
@@ -166,16 +159,12 @@ export class FileBodyStore implements BodyStore {
     await this.#health.within(finish()).catch(() => undefined);
   }
 
-  #pathOf(id: string): string {
-    return join(this.#directory, `${id}.body`);
-  }
-
   #bytes(): number {
     return this.#index.bytes + this.#lingeringBytes + this.#reservedBytes;
   }
 
   async #startFile(path: string): Promise<FileHandle> {
-    const file = await open(path, 'w+');
+    const file = await DISK_THREADS.run(() => open(path, 'w+'));
     try {
       // An empty file can be made on a full disk: while it is sick only a write tells.
       if (!this.healthy()) {
@@ -223,7 +212,7 @@ export class FileBodyStore implements BodyStore {
     const evicted = this.#index.evict();
     if (!evicted) return undefined;
     try {
-      await this.#health.observe(rm(this.#pathOf(evicted.id), { force: true }));
+      await this.#health.observe(DISK_THREADS.run(() => rm(bodyPath(this.#directory, evicted.id), { force: true })));
     } catch (error) {
       // It takes its room still.
       if (!this.#index.get(evicted.id)) this.#index.add(evicted.id, evicted.bytes);
@@ -235,7 +224,7 @@ export class FileBodyStore implements BodyStore {
 
   async #removeFile(path: string): Promise<void> {
     await this.#health
-      .within(rm(path, { force: true }))
+      .within(DISK_THREADS.run(() => rm(path, { force: true })))
       .catch((error: unknown) => this.#log.warn({ err: error, path }, 'a file of the disk cache could not be removed'));
   }
 
@@ -255,7 +244,7 @@ export class FileBodyStore implements BodyStore {
     this.#corrupt += 1;
     this.#forget(this.#index.get(id));
     this.#log.warn({ id, directory: this.#directory }, 'a damaged body was dropped from the disk cache');
-    await this.#removeFile(this.#pathOf(id));
+    await this.#removeFile(bodyPath(this.#directory, id));
   }
 
   #stored(known: KnownBody, shared: SharedFile, layout: BodyLayout): StoredBody {
@@ -293,15 +282,13 @@ export class FileBodyStore implements BodyStore {
 
   /** Learns what the process before has left, oldest first, and clears away what it did not finish. */
   async #countInherited(): Promise<void> {
-    const found: { id: string; bytes: number; modified: number }[] = [];
+    const isForeignRemnant = (name: string) => name.endsWith('.partial') && !name.startsWith(this.#runId);
+    const found: InheritedBody[] = [];
     for await (const { name } of await opendir(this.#directory)) {
       if (this.#closed) return;
-      const path = join(this.#directory, name);
-      if (name.endsWith('.partial') && !name.startsWith(this.#runId)) await this.#removeFile(path);
-      const id = BODY_NAME.exec(name)?.[1];
-      if (id === undefined) continue;
-      const { size, mtimeMs } = await stat(path).catch(() => ({ size: 0, mtimeMs: 0 }));
-      if (size > 0) found.push({ id, bytes: size, modified: mtimeMs });
+      if (isForeignRemnant(name)) await this.#removeFile(join(this.#directory, name));
+      const body = await inheritedBody(this.#directory, name);
+      if (body !== undefined) found.push(body);
     }
     found.sort((a, b) => a.modified - b.modified);
     for (const { id, bytes } of found) if (!this.#index.get(id)) this.#index.add(id, bytes);

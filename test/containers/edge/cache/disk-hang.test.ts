@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openEdgeCache } from '../../../../containers/edge/cache';
 import { type BodyStore, openBodyStore } from '../../../../containers/edge/cache/body-store';
 import { DiskStore } from '../../../../containers/edge/cache/disk-store';
@@ -127,6 +130,23 @@ describe('a disk that does not answer', () => {
     await expect(store.open(id)).rejects.toThrow('did not answer');
     await (await open(path, 'r+')).close();
     await store.close();
+  });
+
+  it('leaves the process the threads by which it finds other hosts', async () => {
+    const store = await openBodyStore(directory, 8 * MIB, collectingLog(), options());
+    const ids = Array.from({ length: 8 }, (_, i) => createHash('sha256').update(`${i}`).digest('hex'));
+    const paths = ids.map((id) => join(directory, `${id}.body`));
+    execFileSync('mkfifo', paths);
+    const opened = ids.map((id) => store.open(id).then(undefined, (error: unknown) => error));
+    try {
+      const found = await Promise.race([lookup('localhost'), sleep(2_000, undefined, { ref: false })]);
+      expect(found).toBeDefined();
+    } finally {
+      const writers = paths.map((path) => openSync(path, 'r+'));
+      await Promise.all(opened);
+      await store.close();
+      for (const writer of writers) closeSync(writer);
+    }
   });
 
   it('breaks off the stream of a body, and the writing of one', async () => {
