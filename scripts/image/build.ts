@@ -18,7 +18,7 @@ const TOOLS: Readonly<Record<string, string>> = {
 /** npm of the stand-in for the base image. */
 const NPM_VERSION = '11.19.1';
 
-const DEBIAN_MIRROR = 'http://deb.debian.org/debian';
+export const DEBIAN_MIRROR = 'http://deb.debian.org/debian';
 
 const WORK = join(BUILD_DIRECTORY, 'image');
 
@@ -124,7 +124,7 @@ function trustedCertificates(): string {
 }
 
 /** Fetches a package from npm's registry without installing it; returns its directory. */
-function unpackPackage(specifier: string): string {
+export function unpackPackage(specifier: string): string {
   const directory = join(WORK, 'packages', specifier.replace(/@/, '-'));
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
@@ -144,6 +144,7 @@ function buildah(...words: string[]): void {
   run('buildah', ...storage(), ...words);
 }
 
-function run(command: string, ...words: string[]): void {
+/** Runs a command and waits; its output goes to standard error. Throws when it fails. */
+export function run(command: string, ...words: string[]): void {
   execFileSync(command, words, { stdio: ['ignore', 2, 2] });
 }
