@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { takeEmbeddedMetrics } from '../cloudwatch/embedded-metrics';
 import type { NetworkInterface } from '../ec2/security-groups';
 import { freePort } from '../engine/free-port';
 import type { Platform } from '../engine/platform';
@@ -151,10 +152,18 @@ export class Task extends EventEmitter<TaskEvents> {
       cwd: container.directory,
       env: containerEnvironment({ ...container, environment }, place, machine),
       logFile: this.logFile,
+      onLine: this.blueprint.logGroup === undefined ? undefined : (line) => this.deliver(line),
     });
     const exit = await this.process.exited;
     this.process = undefined;
     return exit;
+  }
+
+  /** What CloudWatch Logs does with a line that the log driver has shipped. */
+  private deliver(line: string): void {
+    const { metrics, log } = this.platform;
+    const wrong = takeEmbeddedMetrics(metrics, this.blueprint.region, line);
+    if (wrong) log(`${this.blueprint.family} ${this.id.slice(0, 8)}: a line with metrics is not one: ${wrong}`);
   }
 
   private mayRestart(exit: Exit, ranMs: number): boolean {

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { MetricStore } from '../cloudwatch/metric-store';
 import { SecurityGroups } from '../ec2/security-groups';
 import { physicalId, physicalName } from '../engine/physical-name';
 import { parseProperties } from '../engine/properties';
 import type { Resource, ResourceModule, Running } from '../engine/types';
+import { BalancerMetrics } from './balancer-metrics';
 import type { Certificates } from './certificates';
 import { statusMatcher } from './health-check';
 import { ListenerActions, listenerAction, meets, RuleConditions } from './listener-rules';
@@ -62,6 +64,8 @@ export class ElbStandIn {
     private readonly certificates: Certificates,
     /** By default nothing is in any security group. */
     private readonly securityGroups = new SecurityGroups(() => undefined),
+    /** By default nobody looks at what is measured. */
+    private readonly metrics = new MetricStore(),
   ) {}
 
   readonly modules: readonly ResourceModule[] = [
@@ -74,6 +78,13 @@ export class ElbStandIn {
   /** Target group by ARN; throws when there is none. */
   targetGroup(arn: string): TargetGroup {
     return required(this.groups, arn, 'target group');
+  }
+
+  /** Measures how many targets are healthy. @param at ms since 1970 */
+  measureHosts(at: number): void {
+    for (const { targetGroups, metrics } of this.balancers.values()) {
+      for (const group of targetGroups) metrics.hosts(group, at);
+    }
   }
 
   /** Load balancer with this DNS name, `dualstack.` before it or not. */
@@ -100,7 +111,8 @@ export class ElbStandIn {
     const dnsName = `${name}-${id}.${resource.region}.elb.amazonaws.com`.toLowerCase();
     const idle = attribute(properties.LoadBalancerAttributes, 'idle_timeout.timeout_seconds', 60);
     const network = { name: `load balancer ${name}`, region: resource.region, groups: properties.SecurityGroups };
-    this.balancers.set(arn, new LoadBalancer(arn, dnsName, network, idle * 1000));
+    const metrics = new BalancerMetrics(this.metrics, resource.region, fullName);
+    this.balancers.set(arn, new LoadBalancer(arn, dnsName, network, idle * 1000, metrics));
     return {
       ref: arn,
       attributes: {
@@ -165,6 +177,7 @@ export class ElbStandIn {
       },
       balancer.idleTimeoutMs,
       (arn) => this.targetGroup(arn),
+      balancer.metrics,
     );
     await listener.open();
     balancer.listeners.push(listener);

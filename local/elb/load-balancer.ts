@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NetworkInterface } from '../ec2/security-groups';
 import { type LocalServer, serveLocally } from '../engine/http-server';
+import type { BalancerMetrics } from './balancer-metrics';
 import type { ListenerAction } from './listener-rules';
 import { answerPlain, forward, targetAgent } from './reverse-proxy';
 import type { TargetGroup } from './target-group';
@@ -30,6 +31,7 @@ export class Listener {
     readonly options: ListenerOptions,
     private readonly idleTimeoutMs: number,
     private readonly targetGroup: (arn: string) => TargetGroup,
+    private readonly metrics: BalancerMetrics,
   ) {}
 
   get url(): string {
@@ -60,7 +62,9 @@ export class Listener {
   private handle(request: IncomingMessage, response: ServerResponse): void {
     const action = this.rules.find((rule) => rule.matches(request))?.action ?? this.options.defaultAction;
     if (action.kind === 'forward') {
-      forward(request, response, this.targetGroup(action.targetGroupArn), {
+      const group = this.targetGroup(action.targetGroupArn);
+      forward(request, response, group, {
+        measure: this.metrics.forwardTo(group),
         agent: this.agent,
         idleTimeoutMs: this.idleTimeoutMs,
         protocol: this.options.protocol === 'HTTPS' ? 'https' : 'http',
@@ -85,6 +89,7 @@ export class LoadBalancer {
     readonly network: NetworkInterface,
     /** Idle timeout of connections, ms. */
     readonly idleTimeoutMs: number,
+    readonly metrics: BalancerMetrics,
   ) {}
 
   get region(): string {
@@ -96,9 +101,14 @@ export class LoadBalancer {
     return this.listeners.find(({ options }) => options.protocol === 'HTTPS') ?? this.listeners[0];
   }
 
+  /** Every target group that a listener may forward to, once. */
+  get targetGroups(): TargetGroup[] {
+    return [...new Set(this.listeners.flatMap((listener) => listener.targetGroups))];
+  }
+
   /** Route 53's view of an alias with target health: every target group has a healthy target, and there is one. */
   get isHealthy(): boolean {
-    const groups = this.listeners.flatMap((listener) => listener.targetGroups);
+    const groups = this.targetGroups;
     return groups.length > 0 && groups.every((group) => group.hasHealthyTarget);
   }
 }

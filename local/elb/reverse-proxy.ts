@@ -6,6 +6,7 @@ import {
   type ServerResponse,
   request as sendRequest,
 } from 'node:http';
+import type { ForwardMeasure } from './balancer-metrics';
 import type { TargetGroup } from './target-group';
 
 /** Headers of one hop (RFC 9110, section 7.6.1), never forwarded. */
@@ -18,6 +19,7 @@ export interface ProxyOptions {
   /** What the client of the load balancer spoke, for `X-Forwarded-Proto` and `-Port`. */
   readonly protocol: 'http' | 'https';
   readonly listenerPort: number;
+  readonly measure: ForwardMeasure;
 }
 
 /** Connections of a load balancer to its targets, kept alive. */
@@ -36,17 +38,24 @@ export function forward(
   group: TargetGroup,
   options: ProxyOptions,
 ): void {
+  const { measure } = options;
+  const fail = (status: number, reason: string) => {
+    measure.failed(status);
+    answerPlain(response, status, reason);
+  };
   const target = group.acquire();
   if (!target) {
-    answerPlain(response, 503, 'Service Temporarily Unavailable');
+    fail(503, 'Service Temporarily Unavailable');
     return;
   }
+  measure.chosen();
   let released = false;
   const release = () => {
     if (!released) target.release();
     released = true;
   };
 
+  const sentAt = performance.now();
   const upstream = sendRequest({
     agent: options.agent,
     host: target.host,
@@ -64,10 +73,11 @@ export function forward(
   upstream.on('error', () => {
     release();
     if (response.headersSent) response.destroy();
-    else if (timedOut) answerPlain(response, 504, 'Gateway Time-out');
-    else answerPlain(response, 502, 'Bad Gateway');
+    else if (timedOut) fail(504, 'Gateway Time-out');
+    else fail(502, 'Bad Gateway');
   });
   upstream.on('response', (answer) => {
+    measure.answered(answer.statusCode ?? 502, (performance.now() - sentAt) / 1000);
     response.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers));
     answer.pipe(response);
     answer.once('error', () => response.destroy());

@@ -62,6 +62,11 @@ export class TargetGroup extends EventEmitter<TargetGroupEvents> {
     return this.options.arn;
   }
 
+  /** As metrics carry it: `targetgroup/name/id`. */
+  get fullName(): string {
+    return this.arn.slice(this.arn.lastIndexOf(':') + 1);
+  }
+
   /** Whether at least one target is healthy; what an alias record with `EvaluateTargetHealth` asks. */
   get hasHealthyTarget(): boolean {
     return [...this.targets.values()].some(({ state }) => state === 'healthy');

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { AwsFront } from '../aws-front/aws-front';
+import { MetricStore } from '../cloudwatch/metric-store';
 import { PrivateEndpoints } from '../ec2/private-endpoints';
 import { SecurityGroups } from '../ec2/security-groups';
 import { type CredentialVariables, IamStandIn } from '../iam/iam-stand-in';
@@ -18,6 +19,8 @@ export interface Platform {
   readonly iam: IamStandIn;
   readonly securityGroups: SecurityGroups;
   readonly privateEndpoints: PrivateEndpoints;
+  /** What CloudWatch knows. */
+  readonly metrics: MetricStore;
   /** Longest wait for a service's first tasks to be healthy, ms. */
   readonly steadyStateTimeoutMs: number;
   log(line: string): void;
@@ -82,6 +85,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     iam,
     securityGroups,
     privateEndpoints: new PrivateEndpoints(),
+    metrics: new MetricStore(),
     steadyStateTimeoutMs: options.steadyStateTimeoutMs ?? STEADY_STATE_TIMEOUT_MS,
     log,
     logFile: (name) => join(stateDirectory, 'logs', `${name}.log`),

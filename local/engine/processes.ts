@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processIdentity } from './process-identity';
@@ -20,6 +21,8 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Standard output and error are appended here. */
   readonly logFile: string;
+  /** Told of each line of standard output, besides. */
+  readonly onLine?: ((line: string) => void) | undefined;
   /** Opens a Node IPC channel. */
   readonly ipc?: boolean;
 }
@@ -80,6 +83,7 @@ export class Processes {
       stdio: ['ignore', 'pipe', 'pipe', ...(spec.ipc ? (['ipc'] as const) : [])],
     });
     appendOutput(child, spec.logFile);
+    if (spec.onLine && child.stdout) createInterface({ input: child.stdout }).on('line', spec.onLine);
     const exited = exitOf(child);
     const forget = child.pid === undefined ? () => {} : this.remember(child.pid);
     void exited.then(forget);

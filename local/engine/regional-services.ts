@@ -1,3 +1,4 @@
+import { CloudWatchStandIn } from '../cloudwatch/cloudwatch-stand-in';
 import { FlowLogs } from '../ec2/flow-logs';
 import { EcsStandIn } from '../ecs/ecs-stand-in';
 import { ElastiCacheStandIn } from '../elasticache/elasticache-stand-in';
@@ -34,15 +35,40 @@ export async function startRegionalServices(platform: Platform, distances: Dista
   const certificates = new Certificates();
   const secrets = new SecretsStandIn();
   const queues = new Queues((line) => platform.log(line), platform.iam);
-  const elb = new ElbStandIn(certificates, platform.securityGroups);
+  const { metrics } = platform;
+  const elb = new ElbStandIn(certificates, platform.securityGroups, metrics);
+  const cloudWatch = new CloudWatchStandIn({
+    metrics,
+    log: (line) => platform.log(line),
+    collect: (to) => elb.measureHosts(to - 1),
+  });
+  cloudWatch.watch();
   const ecs = await EcsStandIn.start(platform, elb);
   const elasticache = new ElastiCacheStandIn(platform);
   const lambda = new LambdaStandIn(platform, queues);
   const sns = new SnsStandIn(lambda, queues);
   const flowLogs = new FlowLogs(platform.iam);
-  const route53 = new Route53StandIn(elb, distances, platform.securityGroups);
+  const route53 = new Route53StandIn(
+    elb,
+    distances,
+    (region, name) => cloudWatch.find(region, name),
+    platform.securityGroups,
+  );
   const events = new EventsStandIn(lambda);
-  const withModules = [certificates, secrets, queues, elb, ecs, elasticache, lambda, sns, events, route53, flowLogs];
+  const withModules = [
+    certificates,
+    secrets,
+    queues,
+    cloudWatch,
+    elb,
+    ecs,
+    elasticache,
+    lambda,
+    sns,
+    events,
+    route53,
+    flowLogs,
+  ];
   return {
     modules: [
       ...[platform.iam, platform.securityGroups, ...withModules].flatMap(({ modules }) => modules),
@@ -55,6 +81,9 @@ export async function startRegionalServices(platform: Platform, distances: Dista
     certificates,
     queues,
     secrets,
-    close: () => ecs.close(),
+    close: async () => {
+      cloudWatch.close();
+      await ecs.close();
+    },
   };
 }

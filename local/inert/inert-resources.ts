@@ -21,7 +21,7 @@ const withId = (prefix: string, idAttribute = 'Id'): InertType => ({
 });
 
 /**
- * Network, log, alarm and scaling resources: real on AWS, without behaviour here. A type that is not listed,
+ * Network, log, dashboard and scaling resources: real on AWS, without behaviour here. A type that is not listed,
  * or an attribute that a row does not make, is an error, never a guess.
  */
 const INERT_TYPES: Readonly<Record<string, InertType>> = {
@@ -30,14 +30,6 @@ const INERT_TYPES: Readonly<Record<string, InertType>> = {
   },
   'AWS::ApplicationAutoScaling::ScalingPolicy': { ref: arn('autoscaling', (r) => `scalingPolicy:${name(r)}`) },
   'AWS::CDK::Metadata': { ref: name },
-  'AWS::CloudWatch::Alarm': {
-    ref: given('AlarmName'),
-    attributes: { Arn: arn('cloudwatch', (r) => `alarm:${given('AlarmName')(r)}`) },
-  },
-  'AWS::CloudWatch::CompositeAlarm': {
-    ref: given('AlarmName'),
-    attributes: { Arn: arn('cloudwatch', (r) => `alarm:${given('AlarmName')(r)}`) },
-  },
   'AWS::CloudWatch::Dashboard': { ref: given('DashboardName') },
   'AWS::EC2::EIP': {
     ref: id('eipalloc'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ServiceError } from '../aws-front/service-error';
+import type { Alarm } from '../cloudwatch/cloudwatch-stand-in';
 import { physicalId } from '../engine/physical-name';
 import { Flag, parseProperties } from '../engine/properties';
 import type { Resource, ResourceModule, Running } from '../engine/types';
@@ -31,6 +32,7 @@ const HealthCheckConfig = z.discriminatedUnion('Type', [
   }),
 ]);
 type HealthCheckConfig = z.output<typeof HealthCheckConfig>;
+type AlarmConfig = Extract<HealthCheckConfig, { Type: 'CLOUDWATCH_METRIC' }>;
 
 interface HealthCheck {
   readonly id: string;
@@ -39,7 +41,15 @@ interface HealthCheck {
   version: number;
   /** What an endpoint's checker has found; healthy until it knows better. */
   endpointHealthy: boolean;
+  /** What an alarm last said; healthy until it has said anything. */
+  alarmHealthy: boolean;
 }
+
+/** Finds an alarm by region and name. */
+export type FindAlarm = (region: string, name: string) => Alarm | undefined;
+
+/** Statistics that Route 53 can read. Source: Route 53 developer guide, "Monitoring a CloudWatch alarm". */
+const READABLE_STATISTICS = ['Average', 'Minimum', 'Maximum', 'Sum', 'SampleCount'];
 
 /** What an operator may change of a check. */
 export interface HealthCheckChange {
@@ -50,15 +60,18 @@ export interface HealthCheckChange {
 }
 
 /**
- * Route 53's health checks. Calculated ones count their parts; endpoints are asked over HTTP at their interval; alarms,
- * which have no metrics on this machine, have insufficient data for ever. A disabled check is healthy and an inverted one
- * the opposite, in that order. Source: Route 53 API reference, `HealthCheckConfig`.
+ * Route 53's health checks. Calculated ones count their parts, endpoints are asked over HTTP at their interval, and alarms
+ * are unhealthy while they fire. (Route 53 reads the alarm's metric itself and may be quicker than the alarm.) A disabled
+ * check is healthy and an inverted one the opposite, in that order. Source: Route 53 API reference, `HealthCheckConfig`.
  */
 export class HealthChecks {
   private readonly checks = new Map<string, HealthCheck>();
 
   /** @param endpointUrl base URL of what answers under a host name on this machine; `undefined` for an unknown name */
-  constructor(private readonly endpointUrl: (hostname: string) => string | undefined) {}
+  constructor(
+    private readonly endpointUrl: (hostname: string) => string | undefined,
+    private readonly findAlarm: FindAlarm,
+  ) {}
 
   readonly module: ResourceModule = {
     type: 'AWS::Route53::HealthCheck',
@@ -67,21 +80,18 @@ export class HealthChecks {
 
   /** @throws ServiceError NoSuchHealthCheck */
   get(id: string): Readonly<HealthCheck> {
-    const check = this.checks.get(id);
-    if (!check) throw new ServiceError('NoSuchHealthCheck', `No health check exists with the ID ${id}`, 404);
-    return check;
+    return this.required(id);
   }
 
   isHealthy(id: string): boolean {
-    const { config, endpointHealthy } = this.get(id);
-    const healthy = config.Disabled || this.verdict(config, endpointHealthy);
-    return healthy !== config.Inverted;
+    const check = this.required(id);
+    const healthy = check.config.Disabled || this.verdict(check);
+    return healthy !== check.config.Inverted;
   }
 
   /** @throws ServiceError NoSuchHealthCheck, HealthCheckVersionMismatch */
   update(id: string, { disabled, inverted, version }: HealthCheckChange): void {
-    const check = this.checks.get(this.get(id).id);
-    if (!check) return;
+    const check = this.required(id);
     if (version !== undefined && version !== check.version) {
       throw new ServiceError(
         'HealthCheckVersionMismatch',
@@ -97,14 +107,47 @@ export class HealthChecks {
     check.version += 1;
   }
 
-  private verdict(config: HealthCheckConfig, endpointHealthy: boolean): boolean {
+  private required(id: string): HealthCheck {
+    const check = this.checks.get(id);
+    if (!check) throw new ServiceError('NoSuchHealthCheck', `No health check exists with the ID ${id}`, 404);
+    return check;
+  }
+
+  private verdict(check: HealthCheck): boolean {
+    const { config } = check;
     switch (config.Type) {
       case 'CALCULATED':
         return config.ChildHealthChecks.filter((child) => this.isHealthy(child)).length >= config.HealthThreshold;
       case 'CLOUDWATCH_METRIC':
-        return config.InsufficientDataHealthStatus !== 'Unhealthy';
+        return this.alarmVerdict(check, config);
       case 'HTTPS':
-        return endpointHealthy;
+        return check.endpointHealthy;
+    }
+  }
+
+  private alarmVerdict(check: HealthCheck, { AlarmIdentifier, InsufficientDataHealthStatus }: AlarmConfig): boolean {
+    const state = this.findAlarm(AlarmIdentifier.Region, AlarmIdentifier.Name)?.state ?? 'INSUFFICIENT_DATA';
+    if (state !== 'INSUFFICIENT_DATA') check.alarmHealthy = state === 'OK';
+    else if (InsufficientDataHealthStatus !== 'LastKnownStatus') return InsufficientDataHealthStatus === 'Healthy';
+    return check.alarmHealthy;
+  }
+
+  /** @throws Error for an alarm that does not exist, or that Route 53 does not follow */
+  private requireReadable({ AlarmIdentifier: { Name, Region } }: AlarmConfig): void {
+    const alarm = this.findAlarm(Region, Name);
+    if (!alarm) throw new Error(`AlarmIdentifier: there is no alarm ${Name} in ${Region}`);
+    const refuse = (why: string) => new Error(`AlarmIdentifier: Route 53 cannot follow alarm ${Name}: ${why}`);
+    const { definition } = alarm;
+    if (!definition) throw refuse('it is a composite alarm');
+    const { single, rules } = definition;
+    if (!single) throw refuse('it is on metric math');
+    if (!READABLE_STATISTICS.includes(single.statistic)) {
+      throw refuse(`its statistic is ${single.statistic}, and only ${READABLE_STATISTICS.join(', ')} are read`);
+    }
+    if (rules.datapointsToAlarm !== rules.evaluationPeriods) {
+      throw refuse(
+        `it fires at ${rules.datapointsToAlarm} of ${rules.evaluationPeriods} data points, where all must breach`,
+      );
     }
   }
 
@@ -113,8 +156,9 @@ export class HealthChecks {
       'HealthCheckTags',
     ]);
     if (config.Type === 'CALCULATED') for (const child of config.ChildHealthChecks) this.get(child);
+    if (config.Type === 'CLOUDWATCH_METRIC') this.requireReadable(config);
     const id = physicalId('hc', resource);
-    const check: HealthCheck = { id, config, version: 1, endpointHealthy: true };
+    const check: HealthCheck = { id, config, version: 1, endpointHealthy: true, alarmHealthy: true };
     this.checks.set(id, check);
     const stopChecking = config.Type === 'HTTPS' ? this.keepChecking(check, config) : undefined;
     return {

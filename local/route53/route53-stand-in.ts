@@ -6,7 +6,7 @@ import type { Distances, Dns, ResolvedOrigin } from '../engine/network';
 import { physicalId } from '../engine/physical-name';
 import { Flag, parseProperties } from '../engine/properties';
 import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
-import { HealthChecks } from './health-checks';
+import { type FindAlarm, HealthChecks } from './health-checks';
 import { route53Api } from './route53-api';
 
 const HostedZone = z.object({ Name: z.string() });
@@ -46,12 +46,16 @@ interface Answer {
 /** Route 53: alias records, simple, by latency or with failover, over the load balancers of this machine. */
 export class Route53StandIn implements Dns {
   private readonly records: AliasRecord[] = [];
-  private readonly healthChecks = new HealthChecks((hostname) => this.endpointUrl(hostname));
+  private readonly healthChecks = new HealthChecks(
+    (hostname) => this.endpointUrl(hostname),
+    (region, name) => this.findAlarm(region, name),
+  );
   readonly api: AwsApi = route53Api(this.healthChecks);
 
   constructor(
     private readonly elb: ElbStandIn,
     private readonly distances: Distances,
+    private readonly findAlarm: FindAlarm,
     /** By default nothing is in any security group. */
     private readonly securityGroups = new SecurityGroups(() => undefined),
   ) {}

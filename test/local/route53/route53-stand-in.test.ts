@@ -6,6 +6,8 @@ import {
   Route53Client,
   UpdateHealthCheckCommand,
 } from '@aws-sdk/client-route-53';
+import { CloudWatchStandIn } from '../../../local/cloudwatch/cloudwatch-stand-in';
+import { MetricStore } from '../../../local/cloudwatch/metric-store';
 import { Certificates } from '../../../local/elb/certificates';
 import { ElbStandIn } from '../../../local/elb/elb-stand-in';
 import { regionDistances } from '../../../local/engine/distances';
@@ -17,8 +19,9 @@ import { clientSettings, resource, testPlatform } from '../support/platform';
 const REGIONS = ['us-east-1', 'eu-west-1', 'ap-northeast-1'];
 const certificates = new Certificates();
 const elb = new ElbStandIn(certificates);
-const dns = new Route53StandIn(elb, regionDistances);
-const modules: ResourceModule[] = [...certificates.modules, ...elb.modules, ...dns.modules];
+const cloudWatch = new CloudWatchStandIn({ metrics: new MetricStore(), log: () => undefined });
+const dns = new Route53StandIn(elb, regionDistances, (region, name) => cloudWatch.find(region, name));
+const modules: ResourceModule[] = [...certificates.modules, ...cloudWatch.modules, ...elb.modules, ...dns.modules];
 const stops: (() => Promise<void>)[] = [];
 const dnsNames = new Map<string, string>();
 const targets = new Map<string, { groupArn: string; port: number }>();
@@ -133,7 +136,16 @@ describe('Route 53 health checks', () => {
   const AlarmIdentifier = { Name: 'a', Region: 'us-east-1' };
   const name = 'checked.x.test';
 
+  /** An alarm as Route 53 can follow it, but for what is given. */
+  const alarm = (AlarmName: string, changes: Record<string, unknown> = {}) =>
+    start('AWS::CloudWatch::Alarm', AlarmName, 'us-east-1', {
+      ...{ AlarmName, Namespace: 'app', MetricName: 'Errors', Statistic: 'Sum', Period: 60 },
+      ...{ EvaluationPeriods: 3, ComparisonOperator: 'GreaterThanThreshold', Threshold: 1 },
+      ...changes,
+    });
+
   beforeAll(async () => {
+    await alarm('a');
     const well = await check('Well', {
       Type: 'CLOUDWATCH_METRIC',
       AlarmIdentifier,
@@ -197,6 +209,51 @@ describe('Route 53 health checks', () => {
     await expect(
       check('Lost', { Type: 'CALCULATED', ChildHealthChecks: ['hc-none'], HealthThreshold: 1 }),
     ).rejects.toThrow('hc-none');
+  });
+});
+
+describe('a health check over an alarm', () => {
+  const over = (Name: string) =>
+    start('AWS::Route53::HealthCheck', `Over-${Name}`, 'us-east-1', {
+      HealthCheckConfig: {
+        Type: 'CLOUDWATCH_METRIC',
+        AlarmIdentifier: { Name, Region: 'us-east-1' },
+        InsufficientDataHealthStatus: 'Healthy',
+      },
+    });
+  const base = { ComparisonOperator: 'GreaterThanThreshold', Threshold: 1, EvaluationPeriods: 3 };
+  const plain = { ...base, Namespace: 'app', MetricName: 'Errors', Period: 60 };
+  const alarms: [string, Record<string, unknown>, RegExp][] = [
+    ['partly', { ...plain, Statistic: 'Sum', DatapointsToAlarm: 2 }, /2 of 3 data points, where all must breach/],
+    ['percentile', { ...plain, ExtendedStatistic: 'p99' }, /its statistic is p99/],
+    [
+      'math',
+      {
+        ...base,
+        Metrics: [
+          { Id: 'e', Expression: 'm1 * 2' },
+          {
+            Id: 'm1',
+            ReturnData: false,
+            MetricStat: { Metric: { Namespace: 'app', MetricName: 'Errors' }, Period: 60, Stat: 'Sum' },
+          },
+        ],
+      },
+      /it is on metric math/,
+    ],
+  ];
+  test.each(alarms)('is refused where Route 53 cannot follow the alarm: %s', async (AlarmName, properties, why) => {
+    await start('AWS::CloudWatch::Alarm', AlarmName, 'us-east-1', { AlarmName, ...properties });
+    await expect(over(AlarmName)).rejects.toThrow(why);
+  });
+
+  test('is refused for a composite alarm, and for one that does not exist', async () => {
+    await start('AWS::CloudWatch::CompositeAlarm', 'both', 'us-east-1', {
+      AlarmName: 'both',
+      AlarmRule: 'ALARM(partly)',
+    });
+    await expect(over('both')).rejects.toThrow('it is a composite alarm');
+    await expect(over('nobody')).rejects.toThrow('there is no alarm nobody in us-east-1');
   });
 });
 
