@@ -4,7 +4,7 @@ import '@aws-sdk/signature-v4a';
 import { CloudFrontKeyValueStoreClient } from '@aws-sdk/client-cloudfront-keyvaluestore';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { z } from 'zod';
-import { updateRoutingTable } from '../../lib/control/routing-table-store';
+import { updateRoutingTable } from '../../lib/aws/routing-table-store';
 import type { RegionReading } from '../../lib/core/routing-table';
 import { readEnvironment } from '../environment';
 import { measureRegions, nextTable } from './measure';

@@ -1,9 +1,9 @@
+import { type RoutingTableStore, updateRoutingTable } from '../aws/routing-table-store';
 import type { RoutingTable } from '../core/routing-table';
 import { ControlError, UsageError } from './errors';
 import { readHealthCheck, setDrained } from './health-check';
 import type { ControlPlane, OnProgress } from './plane';
 import { readRegionStatus } from './region-tasks';
-import { type RoutingTableStore, updateRoutingTable } from './routing-table-store';
 
 /**
  * Time until DNS has followed: resolvers keep an alias to a load balancer for 60 s (Route 53 developer guide, "Choosing

@@ -7,7 +7,6 @@ import {
   UpdateKeysCommand,
 } from '@aws-sdk/client-cloudfront-keyvaluestore';
 import { decodeRoutingTable, encodeRoutingTable, ROUTING_TABLE_KEY, type RoutingTable } from '../core/routing-table';
-import { ControlError } from './errors';
 
 const MAX_ATTEMPTS = 8;
 
@@ -35,7 +34,7 @@ export async function readRoutingTable({ client, arn }: RoutingTableStore): Prom
  * Replaces the table by what `change` makes of it, whole, and never over a change that somebody else made meanwhile: the
  * table is read after the store's ETag, which the update must match. `change` may run several times.
  * @returns whether anything had to be written
- * @throws ControlError when other writers kept winning
+ * @throws Error when other writers kept winning
  */
 export async function updateRoutingTable(
   store: RoutingTableStore,
@@ -56,7 +55,7 @@ export async function updateRoutingTable(
       await store.pause(50 * attempt);
     }
   }
-  throw new ControlError(
+  throw new Error(
     `KeyValueStore ${store.arn} kept changing under ${MAX_ATTEMPTS} attempts to write ${ROUTING_TABLE_KEY}`,
   );
 }
