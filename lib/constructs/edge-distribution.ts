@@ -26,6 +26,7 @@ import type { RegionCode } from '../core/regions';
 import { CACHE_TAG_HEADER } from '../core/tags';
 import { CachePolicies } from './cache-policies';
 import { EDGE_READ_TIMEOUT } from './edge-timeouts';
+import { predictionRequestPolicy } from './request-policies';
 import { FAILOVER_STATUSES, regionOriginId, ViewerRequestFunction } from './viewer-request-function';
 
 /** Origin ids that the viewer-request function names. */
@@ -80,11 +81,17 @@ export class EdgeDistribution extends Construct {
     const policies = new CachePolicies(this, 'CachePolicies', props.namePrefix);
     const edge = edgeOrigin(EDGE_ORIGIN, props.originHostname, props.originKey);
 
+    const located = predictionRequestPolicy(this, 'PredictionRequests', props.namePrefix);
+
     /** A path that the edge service answers, any method, through the function. */
-    const service = (cachePolicy: BehaviorOptions['cachePolicy'] & object): BehaviorOptions => ({
+    const service = (
+      cachePolicy: BehaviorOptions['cachePolicy'] & object,
+      originRequestPolicy: BehaviorOptions['originRequestPolicy'] &
+        object = OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+    ): BehaviorOptions => ({
       origin: edge,
       cachePolicy,
-      originRequestPolicy: OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+      originRequestPolicy,
       allowedMethods: AllowedMethods.ALLOW_ALL,
       viewerProtocolPolicy: ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
       functionAssociations: [{ eventType: FunctionEventType.VIEWER_REQUEST, function: viewerRequest.function }],
@@ -102,8 +109,8 @@ export class EdgeDistribution extends Construct {
       errorResponses: errorCaching(),
       defaultBehavior: service(policies.apiResponses),
       additionalBehaviors: {
-        '/predict': service(policies.predictions),
-        '/batch_predict': service(CachePolicy.CACHING_DISABLED),
+        '/predict': service(policies.predictions, located),
+        '/batch_predict': service(CachePolicy.CACHING_DISABLED, located),
         '/v2': service(CachePolicy.CACHING_DISABLED),
         '/v2/*': service(CachePolicy.CACHING_DISABLED),
         '/health': {

@@ -1,10 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { REQUEST_TIMEOUT_HEADER } from '../../../lib/core/request-headers';
 import type { Waiter } from '../cache/types';
 import { invalidField } from '../errors';
 import type { WireReply, WireRequest } from './wire/types';
-
-/** Request header: how long the client waits for its answer, whole ms from the arrival of its request. */
-export const TIMEOUT_HEADER = 'x-request-timeout-ms';
 
 /** Longer waits than this are no deadline of a request. */
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
@@ -19,13 +17,17 @@ export function deadlineOfHeader(value: string | string[] | undefined, arrived: 
   if (value === undefined) return undefined;
   const ms = typeof value === 'string' && WHOLE_NUMBER.test(value) ? Number(value) : 0;
   if (ms > 0 && ms <= MAX_TIMEOUT_MS) return arrived + ms;
-  throw invalidField(`header ${TIMEOUT_HEADER}`, `a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}`, value);
+  throw invalidField(
+    `header ${REQUEST_TIMEOUT_HEADER}`,
+    `a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}`,
+    value,
+  );
 }
 
 /** How long and by whom the answer to a request is wanted: by its header and, where it says more, `timeoutUs` microseconds. */
 export function requestWaiter(request: FastifyRequest, reply: FastifyReply, timeoutUs?: number): Waiter {
   const arrived = performance.now() - reply.elapsedTime;
-  const ofHeader = deadlineOfHeader(request.headers[TIMEOUT_HEADER], arrived);
+  const ofHeader = deadlineOfHeader(request.headers[REQUEST_TIMEOUT_HEADER], arrived);
   const { raw: response } = reply;
   return new WaitingClient(
     () => response.destroyed && !response.writableFinished,
@@ -35,7 +37,7 @@ export function requestWaiter(request: FastifyRequest, reply: FastifyReply, time
 
 /** The same for a request in front of the router. */
 export function wireWaiter({ head, arrived }: WireRequest, reply: WireReply, timeoutUs?: number): Waiter {
-  const ofHeader = deadlineOfHeader(head.value(TIMEOUT_HEADER), arrived);
+  const ofHeader = deadlineOfHeader(head.value(REQUEST_TIMEOUT_HEADER), arrived);
   return new WaitingClient(() => reply.gone, earliest(ofHeader, timeoutUs, arrived));
 }
 

@@ -1,9 +1,13 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { parseConfig } from '../../../lib/config';
 import { prod } from '../../../lib/config/prod';
+import { VIEWER_PLACE_HEADERS } from '../../../lib/constructs/request-policies';
 import { SynthesizedEnvironment } from '../../support/synthesis';
 
 const REGIONS = ['us-east-1', 'eu-west-1', 'ap-northeast-1'] as const;
+/** Id of the managed cache policy that caches nothing. */
+const CACHING_DISABLED = '4135ea2d-6df8-44a3-9df3-4b5a84be39ad';
+
 const environment = new SynthesizedEnvironment('prod');
 
 interface Check {
@@ -106,6 +110,53 @@ describe('the global stack', () => {
   });
 });
 
+describe('where a viewer is', () => {
+  const template = environment.template('global');
+  interface Behavior {
+    readonly PathPattern?: string;
+    readonly CachePolicyId?: unknown;
+    readonly OriginRequestPolicyId?: unknown;
+  }
+  const resources = (type: string) => template.findResources(`AWS::CloudFront::${type}`);
+  const requestPolicy = (id: string) => {
+    const policy = resources('OriginRequestPolicy')[id];
+    if (!policy) throw new Error(`no origin request policy ${id}`);
+    return policy.Properties.OriginRequestPolicyConfig as {
+      HeadersConfig: { HeaderBehavior: string; Headers: string[] };
+    };
+  };
+  const [distribution] = Object.values(resources('Distribution'));
+  const config = distribution?.Properties.DistributionConfig as {
+    CacheBehaviors: Behavior[];
+    DefaultCacheBehavior: Behavior;
+  };
+
+  test('is told to the function and the service that answers predictions', () => {
+    const told = config.CacheBehaviors.filter(({ PathPattern }) => /predict$/.test(PathPattern ?? ''));
+    expect(told.map(({ PathPattern }) => PathPattern)).toEqual(['/predict', '/batch_predict']);
+    for (const { OriginRequestPolicyId } of told) {
+      const { Ref } = OriginRequestPolicyId as { Ref: string };
+      const { HeadersConfig } = requestPolicy(Ref);
+      expect(HeadersConfig.HeaderBehavior).toBe('whitelist');
+      expect(HeadersConfig.Headers).toEqual(expect.arrayContaining([...VIEWER_PLACE_HEADERS]));
+      // Quota of an origin request policy.
+      expect(HeadersConfig.Headers.length).toBeLessThanOrEqual(10);
+    }
+  });
+
+  test('is in no cache key', () => {
+    const policies = Object.values(resources('CachePolicy'));
+    expect(policies.length).toBeGreaterThan(0);
+    for (const { Properties } of policies) {
+      const { HeadersConfig } = Properties.CachePolicyConfig.ParametersInCacheKeyAndForwardedToOrigin;
+      expect(JSON.stringify(HeadersConfig)).not.toMatch(/cloudfront-/i);
+    }
+    // The only policy that is not ours caches nothing.
+    const foreign = [config.DefaultCacheBehavior, ...config.CacheBehaviors].map(({ CachePolicyId }) => CachePolicyId);
+    expect(new Set(foreign.filter((id) => typeof id === 'string'))).toEqual(new Set([CACHING_DISABLED]));
+  });
+});
+
 test('an environment that routes by latency has neither', () => {
   const template = new SynthesizedEnvironment('dev').template('global');
   template.resourceCountIs('AWS::Events::Rule', 0);
@@ -120,6 +171,18 @@ test('Route 53 tries the endpoint itself where its checkers are let in, and need
   template.hasResourceProperties('AWS::ElasticLoadBalancingV2::ListenerRule', {
     Conditions: [{ Field: 'path-pattern', PathPatternConfig: { Values: ['/health'] } }],
   });
+  // Both prefix lists together weigh more than the rules of one group.
+  const rules = Object.values(template.findResources('AWS::EC2::SecurityGroupIngress')).map(({ Properties }) => ({
+    list: Properties.SourcePrefixListId as string | undefined,
+    port: Properties.FromPort as number,
+    group: JSON.stringify(Properties.GroupId),
+  }));
+  const [checkers] = rules.filter(({ list }) => list === 'pl-0123456789');
+  expect(checkers?.port).toBe(443);
+  expect(rules.filter(({ group }) => group === checkers?.group)).toHaveLength(1);
+  expect(JSON.stringify(template.findResources('AWS::ElasticLoadBalancingV2::LoadBalancer'))).toContain(
+    checkers?.group,
+  );
   const closed = environment.template('edge-eu-west-1');
   expect([...healthChecks(closed).values()].map(({ Type }) => Type)).not.toContain('HTTPS');
   closed.resourceCountIs('AWS::ElasticLoadBalancingV2::ListenerRule', 1);
