@@ -45,6 +45,8 @@ export function createApp(
     // What fails before a route is found, such as a path with a broken escape, is no concern of the error handler below.
     frameworkErrors: (error, request, reply) => answerError(error, request, reply, limits.bodyBytes),
     forceCloseConnections: 'idle',
+    // What still arrives on an open connection while the service stops is answered, and the connection closed behind it.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 256, querystringParser: readQuery },
   });
   app.addHook('preClose', async () => front?.stop());

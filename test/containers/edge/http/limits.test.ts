@@ -137,6 +137,19 @@ describe('stopping', () => {
     expect(await socket.answer()).toMatchObject({ status: 200, headers: { connection: 'close' } });
     await stopped;
   });
+
+  it.each(['/batch_predict', '/predict?x=1'])('answers what had begun to arrive at %s, and closes', async (path) => {
+    const stopping = await startHttpService(folder.path, ['1']);
+    const socket = await rawSocket(stopping.url);
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\n`);
+    await socket.flushed();
+    await health(stopping.url);
+    const stopped = stopping.stop();
+    const body = path === '/batch_predict' ? '{"features":[[1,2,3]]}' : '{"features":[1,2,3]}';
+    socket.write(`Content-Length: ${body.length}\r\n\r\n${body}`);
+    expect(await socket.answer()).toMatchObject({ status: 200, headers: { connection: 'close' } });
+    await stopped;
+  });
 });
 
 async function health(url: string): Promise<void> {
