@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../engine/free-port';
 import type { Platform } from '../engine/platform';
 import type { ManagedProcess } from '../engine/processes';
@@ -34,43 +35,83 @@ const MAX_MEMORY = '64mb';
 const STOP_GRACE_MS = 3_000;
 const PORT_ATTEMPTS = 3;
 
+/** Until an empty node stands in the place of one that was lost; minutes on AWS, short here so that it can be watched. */
+const REPLACEMENT_MS = 3_000;
+
 /**
- * Starts a real `redis-server` on 127.0.0.1, without persistence, and resolves when it accepts connections.
+ * Starts a real `redis-server` on 127.0.0.1, without persistence, and resolves when it accepts connections. One that is
+ * lost is replaced by an empty one at the same place, as ElastiCache replaces a node that fails.
  *
  * @throws what to install when the program is missing; the server's last words when it ends instead of starting.
  */
 export async function startRedisServer(platform: Platform, options: RedisServerOptions): Promise<RedisServer> {
-  const directory = join(platform.stateDirectory, 'elasticache', options.name);
-  mkdirSync(directory, { recursive: true });
   const password = randomBytes(32).toString('hex');
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
-    const server = platform.processes.start({
-      command: 'redis-server',
-      args: [
-        ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory],
-        ...['--save', '', '--appendonly', 'no', '--maxmemory', MAX_MEMORY],
-        ...userArguments(options.users, password),
-        ...Object.entries(options.directives).flatMap(([name, value]) => [`--${name}`, value]),
-      ],
-      cwd: directory,
-      env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' },
-      logFile: platform.logFile(options.name),
-    });
+    const server = startProcess(platform, options, port, password);
     const words = await readyOrLastWords(server);
     if (words === undefined) {
-      return {
-        port,
-        password,
-        stop: async () => {
-          await server.stop(STOP_GRACE_MS);
-        },
-      };
+      const node = new Node(platform, options, port, password, server);
+      void node.keepRunning();
+      return { port, password, stop: () => node.stop() };
     }
     // Another program may have taken the port between its choice and its use.
     if (attempt < PORT_ATTEMPTS && words.includes('Address already in use')) continue;
     throw new Error(`redis-server did not start: ${words}`);
   }
+}
+
+/** A node of a cache at its place, whichever process is there. */
+class Node {
+  private stopping = false;
+
+  constructor(
+    private readonly platform: Platform,
+    private readonly options: RedisServerOptions,
+    private readonly port: number,
+    private readonly password: string,
+    private server: ManagedProcess,
+  ) {}
+
+  async keepRunning(): Promise<void> {
+    for (;;) {
+      const { code, signal } = await this.server.exited;
+      if (this.stopping) return;
+      this.platform.log(`${this.options.name} was lost (exit code ${code}, signal ${signal}); an empty node follows`);
+      await delay(REPLACEMENT_MS, undefined, { ref: false });
+      if (this.stopping) return;
+      this.server = startProcess(this.platform, this.options, this.port, this.password);
+      const words = await readyOrLastWords(this.server);
+      if (words !== undefined) this.platform.log(`${this.options.name}: the next node did not start: ${words}`);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.server.stop(STOP_GRACE_MS);
+  }
+}
+
+function startProcess(
+  platform: Platform,
+  { name, users, directives }: RedisServerOptions,
+  port: number,
+  password: string,
+): ManagedProcess {
+  const directory = join(platform.stateDirectory, 'elasticache', name);
+  mkdirSync(directory, { recursive: true });
+  return platform.processes.start({
+    command: 'redis-server',
+    args: [
+      ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory],
+      ...['--save', '', '--appendonly', 'no', '--maxmemory', MAX_MEMORY],
+      ...userArguments(users, password),
+      ...Object.entries(directives).flatMap(([directive, value]) => [`--${directive}`, value]),
+    ],
+    cwd: directory,
+    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' },
+    logFile: platform.logFile(name),
+  });
 }
 
 function userArguments(users: readonly RedisUser[] | undefined, password: string): string[] {

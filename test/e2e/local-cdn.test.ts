@@ -1,32 +1,14 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { CdnStatus } from '../../lib/control/status';
 import { type LocalCdn, startLocalCdn } from '../support/local-cdn';
-import {
-  flushL1,
-  killEdgeContainers,
-  restartEdgeContainers,
-  setDesiredTasks,
-  waitUntil,
-} from '../support/local-operations';
+import { flushL1, restartEdgeContainers } from '../support/local-operations';
+import { freshFeatures, REGIONS, traffic, VIEWERS, Viewers } from '../support/local-viewers';
+import { mlcdn } from '../support/operator-cli';
 import { descendantsOf, stillRunning } from '../support/processes';
 
 const ROOT = join(__dirname, '..', '..');
-const VIEWERS = { 'us-east-1': '3.14.10.10', 'eu-west-1': '2.7.10.10', 'ap-northeast-1': '1.21.10.10' } as const;
-type Region = keyof typeof VIEWERS;
-const REGIONS = Object.keys(VIEWERS) as Region[];
-
-interface Prediction {
-  readonly prediction: number;
-  readonly cached: boolean;
-  readonly edge_region: string;
-  readonly model: string;
-  readonly version: string;
-}
-
 interface Golden {
   readonly inputs: readonly { readonly data: readonly number[] }[];
   readonly outputs: readonly { readonly data: readonly number[] }[];
@@ -35,79 +17,13 @@ interface Golden {
 jest.setTimeout(120_000);
 
 let cdn: LocalCdn;
-let nextRow = 0;
-
-/** Features that no test used before, so that the first answer is computed. */
-function freshFeatures(): number[] {
-  nextRow += 1;
-  return Array.from({ length: 8 }, (_, i) => Math.round(Math.sin(nextRow * 13 + i) * 1000) / 1000);
-}
-
-function call(region: Region, path: string, init: RequestInit = {}): Promise<Response> {
-  return fetch(`${cdn.connection.url}${path}`, {
-    ...init,
-    headers: {
-      'content-type': 'application/json',
-      ...(init.headers as Record<string, string>),
-      'x-viewer-ip': VIEWERS[region],
-    },
-  });
-}
-
-async function post(region: Region, features: readonly number[]): Promise<{ body: Prediction; tier: string }> {
-  const response = await call(region, '/predict', { method: 'POST', body: JSON.stringify({ features }) });
-  const body = (await response.json()) as Prediction;
-  if (response.status !== 200) throw new Error(`POST /predict: ${response.status} ${JSON.stringify(body)}`);
-  const status = response.headers.get('cache-status') ?? '';
-  return { body, tier: /hit/.test(status) ? (/detail=(\w+)/.exec(status)?.[1] ?? 'unnamed') : 'computed' };
-}
-
-async function get(
-  region: Region,
-  features: readonly number[],
-): Promise<{ status: number; body: Prediction; pop: string }> {
-  const response = await call(region, `/predict?model=ranker&features=${features.join(',')}`);
-  return {
-    status: response.status,
-    body: (await response.json()) as Prediction,
-    pop: response.headers.get('x-cache') ?? '',
-  };
-}
-
-async function mlcdn(...args: string[]): Promise<Record<string, unknown>> {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'bin', 'mlcdn.cjs'), ...args, '--json'], {
-    cwd: ROOT,
-  });
-  return JSON.parse(stdout) as Record<string, unknown>;
-}
+const viewers = new Viewers(() => cdn.connection.url);
+const call = viewers.call.bind(viewers);
+const post = viewers.post.bind(viewers);
+const get = viewers.get.bind(viewers);
 
 function golden(version: string): Golden[] {
   return JSON.parse(readFileSync(join(ROOT, '.build', 'models', 'ranker', version, 'golden.json'), 'utf8')) as Golden[];
-}
-
-/** Sends predictions until stopped; gives back every answer and every failure. */
-function traffic(region: Region, send: (region: Region) => Promise<Prediction>) {
-  const answers: Prediction[] = [];
-  const failures: unknown[] = [];
-  let running = true;
-  const loop = (async () => {
-    while (running) {
-      try {
-        answers.push(await send(region));
-      } catch (error) {
-        failures.push(error);
-      }
-      await sleep(10);
-    }
-  })();
-  return {
-    answers,
-    failures,
-    async stop() {
-      running = false;
-      await loop;
-    },
-  };
 }
 
 beforeAll(async () => {
@@ -151,7 +67,7 @@ describe('a prediction', () => {
   test('by GET is cached at the POP, whatever the spelling of the query', async () => {
     const features = freshFeatures();
     const first = await get('eu-west-1', features);
-    expect(first).toMatchObject({ status: 200, pop: 'Miss from cloudfront' });
+    expect(first).toMatchObject({ pop: 'Miss from cloudfront' });
     expect(await get('eu-west-1', features)).toEqual({ ...first, pop: 'Hit from cloudfront' });
     const spelled = features.map((n) => n.toFixed(6)).join(',');
     const other = await call('eu-west-1', `/predict?features=${spelled}&utm_source=x&model=ranker`);
@@ -194,12 +110,8 @@ describe('publishing', () => {
       '2': two?.outputs[0]?.data[0] ?? Number.NaN,
     };
     const runs = REGIONS.flatMap((region) => [
-      traffic(region, async (r) => (await post(r, features)).body),
-      traffic(region, async (r) => {
-        const { status, body } = await get(r, features);
-        if (status !== 200) throw new Error(`GET /predict: ${status} ${JSON.stringify(body)}`);
-        return body;
-      }),
+      traffic(async () => (await post(region, features)).body),
+      traffic(async () => (await get(region, features)).body),
     ]);
     await mlcdn(
       'publish',
@@ -264,28 +176,6 @@ describe('invalidation', () => {
       expect((await post(region, features)).tier).toBe('computed');
       expect((await get(region, features)).pop).toBe('Miss from cloudfront');
     }
-  });
-});
-
-describe('a lost region', () => {
-  test('is served by the next one: GETs go on, POSTs once DNS has noticed', async () => {
-    const region = 'eu-west-1';
-    const gets = traffic(region, async (r) => {
-      const { status, body } = await get(r, freshFeatures());
-      if (status !== 200) throw new Error(`GET /predict: ${status} ${JSON.stringify(body)}`);
-      return body;
-    });
-    await waitUntil(() => gets.answers.length > 5);
-    await setDesiredTasks(cdn.connection, region, 0);
-    await killEdgeContainers(cdn.connection, region);
-    await waitUntil(() => gets.answers.at(-1)?.edge_region !== region);
-    await waitUntil(
-      async () => (await post(region, freshFeatures()).catch(() => undefined))?.body.edge_region === 'us-east-1',
-    );
-    await gets.stop();
-    expect(gets.failures).toEqual([]);
-    await setDesiredTasks(cdn.connection, region, 1);
-    await waitUntil(async () => (await post(region, freshFeatures())).body.edge_region === region);
   });
 });
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DescribeTasksCommand, ECSClient, ListTasksCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
 import { DescribeReplicationGroupsCommand, ElastiCacheClient } from '@aws-sdk/client-elasticache';
@@ -8,6 +8,7 @@ import type { LocalConnection } from '../../lib/control/local-connection';
 import { elastiCacheToken } from '../../lib/core/elasticache-token';
 import { cacheUserId, edgeServiceName, replicationGroupId, statusFunctionName } from '../../lib/core/resource-names';
 import { RegionStatus } from '../../lib/core/task-report';
+import { descendantsOf } from './processes';
 
 /** What an operator of a real region would do with the AWS CLI, against the running local CDN. */
 function sdk(connection: LocalConnection, region: string) {
@@ -116,4 +117,40 @@ export async function flushL1(connection: LocalConnection, region: string): Prom
   await client.connect();
   for await (const keys of client.scanIterator()) if (keys.length > 0) await client.unlink(keys);
   client.destroy();
+}
+
+/** Kills a region's Valkey node as the failure of its machine would; another takes its place by itself, empty. */
+export async function killL1(connection: LocalConnection, region: string): Promise<void> {
+  // Redis rewrites its command line; the directory that it runs in names the region.
+  const nodes = (await descendantsOf(connection.pid)).filter(
+    ({ pid, command }) => command.startsWith('redis-server') && workingDirectory(pid).endsWith(`-${region}`),
+  );
+  const [node] = nodes;
+  if (!node || nodes.length > 1) throw new Error(`${region} has ${nodes.length} Valkey nodes, not one`);
+  process.kill(node.pid, 'SIGKILL');
+}
+
+function workingDirectory(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return '';
+  }
+}
+
+/** A metric of each edge task of a region, as its own `/metrics` says it; `undefined` where it does not. */
+export async function taskMetric(
+  connection: LocalConnection,
+  region: string,
+  sample: string,
+): Promise<(number | undefined)[]> {
+  const pids = await edgeContainerPids(connection, region);
+  return Promise.all(
+    pids.map(async (pid) => {
+      const [, port] = /(?:^|\0)PORT=(\d+)\0/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1')) ?? [];
+      const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      const line = text.split('\n').find((candidate) => candidate.startsWith(`${sample} `));
+      return line === undefined ? undefined : Number(line.slice(sample.length + 1));
+    }),
+  );
 }

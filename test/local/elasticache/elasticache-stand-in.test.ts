@@ -72,6 +72,25 @@ describe('an ElastiCache replication group', () => {
     });
   });
 
+  test('that is lost is replaced by an empty one at the same place', async () => {
+    const { attributes } = await start('ReplicationGroup', 'Lost', { ...group, ReplicationGroupId: 'lost' });
+    const url = `redis://${attributes?.['PrimaryEndPoint.Address']}:${attributes?.['PrimaryEndPoint.Port']}`;
+    const client = createClient({ url });
+    client.on('error', () => undefined);
+    await client.connect();
+    await client.set('a', '1');
+    const [, before] = /run_id:(\w+)/.exec(await client.info('server')) ?? [];
+    await client.sendCommand(['SHUTDOWN', 'NOSAVE']).catch(() => undefined);
+    // Whatever was asked of the lost one fails; what is asked of the next is answered.
+    let left: string | null | undefined;
+    while (left === undefined) left = await client.get('a').catch(() => undefined);
+    expect(left).toBeNull();
+    const [, after] = /run_id:(\w+)/.exec(await client.info('server')) ?? [];
+    expect(after).not.toBe(before);
+    client.destroy();
+    expect(platform.lines).toContainEqual(expect.stringMatching(/^lost-us-east-1 was lost .* an empty node follows$/));
+  });
+
   test('refuses what it would run differently', async () => {
     await expect(start('ReplicationGroup', 'Auth', { ...group, AuthToken: 'x' })).rejects.toThrow(
       'AuthToken of AWS::ElastiCache',
@@ -79,7 +98,7 @@ describe('an ElastiCache replication group', () => {
     await expect(start('ReplicationGroup', 'Cluster', { ...group, NumNodeGroups: 2 })).rejects.toThrow(
       'NumNodeGroups must be 1',
     );
-    await expect(start('ReplicationGroup', 'Lost', { ...group, CacheSubnetGroupName: 'gone' })).rejects.toThrow(
+    await expect(start('ReplicationGroup', 'Subnetless', { ...group, CacheSubnetGroupName: 'gone' })).rejects.toThrow(
       'there is no subnet group gone in us-east-1',
     );
     const odd = { CacheParameterGroupFamily: 'valkey8', Description: 'x', Properties: { maxmemry: '1' } };
