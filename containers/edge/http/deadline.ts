@@ -15,13 +15,18 @@ const WHOLE_NUMBER = /^\d{1,12}$/;
  */
 export function deadlineOfHeader(value: string | string[] | undefined, arrived: number): number | undefined {
   if (value === undefined) return undefined;
-  const ms = typeof value === 'string' && WHOLE_NUMBER.test(value) ? Number(value) : 0;
-  if (ms > 0 && ms <= MAX_TIMEOUT_MS) return arrived + ms;
+  const ms = msOf(value);
+  if (ms !== undefined) return arrived + ms;
   throw invalidField(
     `header ${REQUEST_TIMEOUT_HEADER}`,
     `a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}`,
     value,
   );
+}
+
+function msOf(value: string | string[] | undefined): number | undefined {
+  const ms = typeof value === 'string' && WHOLE_NUMBER.test(value) ? Number(value) : 0;
+  return ms > 0 && ms <= MAX_TIMEOUT_MS ? ms : undefined;
 }
 
 /** How long and by whom the answer to a request is wanted: by its header and, where it says more, `timeoutUs` microseconds. */
@@ -35,7 +40,12 @@ export function requestWaiter(request: FastifyRequest, reply: FastifyReply, time
   );
 }
 
-/** The same for a request in front of the router. */
+/** Whether a request in front of the router has a deadline that `wireWaiter` would refuse. */
+export function hasBadDeadline({ head }: WireRequest): boolean {
+  return head.has(REQUEST_TIMEOUT_HEADER) && msOf(head.value(REQUEST_TIMEOUT_HEADER)) === undefined;
+}
+
+/** The same as `requestWaiter` for a request in front of the router. */
 export function wireWaiter({ head, arrived }: WireRequest, reply: WireReply, timeoutUs?: number): Waiter {
   const ofHeader = deadlineOfHeader(head.value(REQUEST_TIMEOUT_HEADER), arrived);
   return new WaitingClient(() => reply.gone, earliest(ofHeader, timeoutUs, arrived));

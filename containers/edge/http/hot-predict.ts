@@ -5,7 +5,7 @@ import { parseFeatureRow } from '../inference/feature-row';
 import type { LoadedModel } from '../inference/loaded-model';
 import type { Tensor } from '../inference/tensors';
 import { answerHeaders, isHit, memoryHitStatus, memoryTiming, predictionCacheControl } from './answer-headers';
-import { wireWaiter } from './deadline';
+import { hasBadDeadline, wireWaiter } from './deadline';
 import { flat, type HotContext, latin1, OK, sendError } from './hot-answer';
 import { JSON_BODY_TYPES, parseJson } from './json-body';
 import { type KnownRequest, KnownRequests, type WrittenAnswer } from './known-requests';
@@ -99,7 +99,7 @@ class PredictExchange implements AnswerReceiver {
     this.#generation = this.#hot.http.repository.generation();
     const known = this.#method.known.find(this.#raw);
     const isCurrent = known?.generation === this.#generation && known.liveVersion === this.#liveVersion;
-    if (known !== undefined && isCurrent && this.#answersKnown(known)) return;
+    if (known !== undefined && isCurrent && !hasBadDeadline(this.#request) && this.#answersKnown(known)) return;
     try {
       const waiter = wireWaiter(this.#request, this.#reply);
       if (known !== undefined && isCurrent) this.#lookUpKnown(known, waiter);

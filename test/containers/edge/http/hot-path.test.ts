@@ -59,6 +59,21 @@ describe('POST /predict in front of the router', () => {
     for (let time = 0; time < 4; time++) expect(comparable(await asHot(body, headers))).toEqual(routed);
   });
 
+  it('refuses a deadline that is none although it knows the answer', async () => {
+    const body = '{"features":[1,2,3],"model":"tiny"}';
+    for (let time = 0; time < 4; time++) expect(await asHot(body)).toMatchObject({ status: 200 });
+    for (const timeout of ['soon', '0', '-1', '']) {
+      expect(await asHot(body, { 'x-request-timeout-ms': timeout })).toMatchObject({
+        status: 400,
+        body: expect.stringContaining('x-request-timeout-ms'),
+      });
+    }
+    expect(await asHot(body, { 'x-request-timeout-ms': '1000' })).toMatchObject({
+      status: 200,
+      body: expect.stringContaining('"cached":true'),
+    });
+  });
+
   it('says the same on a miss', async () => {
     const hot = comparable(await asHot('{"features":[50,1,1]}'));
     const routed = comparable(await asRouted('{"features":[51,0,1]}'));
