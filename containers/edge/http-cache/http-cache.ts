@@ -1,24 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type RoutePolicy, routeMatcher } from '../../../lib/core/cache-policy';
 import type { BodyStore } from '../cache/body-store';
-import type { EdgeCache, FillTicket, StoredTier } from '../cache/types';
+import type { EdgeCache, FillTicket } from '../cache/types';
 import { ServiceError } from '../errors';
+import { notesOf } from '../http/wire/routed-stream';
 import { type Answer, releaseBody, type Sent, sendAnswer } from './answer';
 import type { Directives } from './cache-control';
-import { type ForwardReason, forwardStatus, hitStatus } from './cache-status';
+import { forwardStatus, hitStatus } from './cache-status';
 import { CONDITIONAL_FIELDS } from './conditional';
 import { type Exchange, openExchange } from './exchange';
 import type { Fields } from './fields';
 import { type Arrival, type FillContext, type FillRequest, fillFromOrigin, openStored, stored } from './fill';
 import { Forwarder, hasBody } from './forward';
-import { MemoryAnswers } from './memory-answers';
 import { endToEnd, type OriginClient, viaField } from './origin-client';
 import { partAnswer } from './part';
+import { PlainAnswers } from './plain-answers';
 import { RecentKeys } from './recent-keys';
 import { judge, mayAnswerInstead } from './reuse';
-import { ageOf, decodeStored, type ResponseHead } from './stored-response';
+import { LookedUp, lookUp, type Selected, type Selection, select } from './selection';
+import { ageOf } from './stored-response';
 import { variantListKeptForMs } from './variant-list';
-import { variantOf } from './vary';
 
 /** What the HTTP cache is made of. */
 export interface HttpCacheParts {
@@ -29,21 +30,6 @@ export interface HttpCacheParts {
   readonly policies: readonly RoutePolicy[];
   /** Wall-clock time, ms since 1970. */
   readonly clock?: () => number;
-}
-
-/** A stored response that a request selects. */
-interface Selected {
-  readonly head: ResponseHead;
-  readonly inlineBody: Buffer;
-  readonly tier: StoredTier;
-}
-
-/** What is stored under a request's key. */
-interface Selection {
-  readonly selected: Selected | undefined;
-  /** Key by which concurrent fills are one. */
-  readonly flightKey: string;
-  readonly missReason: ForwardReason;
 }
 
 const NO_DIRECTIVES: Directives = new Map();
@@ -59,8 +45,8 @@ interface Flight {
 /** A shared HTTP cache in front of one origin, by RFC 9111, over the tiers of the edge cache. */
 export class HttpCache {
   readonly #cache: EdgeCache;
-  /** Answers what is in memory at once; `handle` everything else. */
-  readonly memory: MemoryAnswers;
+  /** Answers plain requests by what is stored; `handle` everything else. */
+  readonly plain: PlainAnswers;
   readonly #context: FillContext;
   readonly #forwarder: Forwarder;
   readonly #clock: () => number;
@@ -74,9 +60,9 @@ export class HttpCache {
   constructor({ cache, bodies, origin, policies, clock = Date.now }: HttpCacheParts) {
     this.#cache = cache;
     this.#context = { origin, bodies, clock };
-    this.memory = new MemoryAnswers(cache, clock);
     this.#clock = clock;
     this.#policyOf = routeMatcher(policies);
+    this.plain = new PlainAnswers(cache, this.#policyOf, clock);
     this.#unshared = new RecentKeys(clock);
     this.#failures = new RecentKeys(clock);
     this.#forwarder = new Forwarder(cache, this.#context);
@@ -94,9 +80,9 @@ export class HttpCache {
     if (policy?.cache === false || directives.has('no-store') || hasBody(request.headers))
       return this.#forwarder.pass(exchange, 'bypass');
 
-    // Before the look-up: an invalidation from now on makes whatever the origin confirms or sends too old to store.
-    const ticket = this.#cache.beginFill(exchange.key);
-    const selection = await this.#select(exchange);
+    const notes = notesOf(request);
+    const isLookedUp = notes instanceof LookedUp;
+    const { ticket, selection } = isLookedUp ? notes : await lookUp(this.#cache, exchange.key, request.headers);
     const { selected } = selection;
     const verdict = selected && judge(selected.head, directives, this.#clock());
     if (selected && (verdict === 'reuse' || verdict === 'reuse-and-refresh')) {
@@ -118,23 +104,6 @@ export class HttpCache {
   async close(): Promise<void> {
     await Promise.allSettled([...this.#flights.values()].map(({ arrival }) => arrival));
     await this.#context.origin.close();
-  }
-
-  /** Finds the response that the request selects. */
-  async #select({ key, request }: Exchange): Promise<Selection> {
-    const found = await this.#cache.find(key);
-    const item = found && decodeStored(found.entry);
-    if (!found || !item) return { selected: undefined, flightKey: key, missReason: 'uri-miss' };
-    if (item.kind === 'response') {
-      return { selected: { ...item, tier: found.tier }, flightKey: key, missReason: 'stale' };
-    }
-    const variant = `${key}\n${variantOf(item.names, request.headers)}`;
-    const foundVariant = await this.#cache.find(variant);
-    const variantItem = foundVariant && decodeStored(foundVariant.entry);
-    if (!foundVariant || variantItem?.kind !== 'response') {
-      return { selected: undefined, flightKey: variant, missReason: 'vary-miss' };
-    }
-    return { selected: { ...variantItem, tier: foundVariant.tier }, flightKey: variant, missReason: 'stale' };
   }
 
   /** False when its body cannot be had any more, or it is a part that the request does not ask for. */
@@ -252,7 +221,7 @@ export class HttpCache {
     const { key, policy } = exchange;
     if (policy?.oncePerRegion !== true) return fillFromOrigin(this.#context, request);
     if (await this.#cache.joinRegionalFill(key)) {
-      const { selected } = await this.#select(exchange);
+      const { selected } = await select(this.#cache, key, exchange.request.headers);
       if (selected && !selected.head.part && judge(selected.head, exchange.directives, this.#clock()) === 'reuse') {
         const { head, inlineBody } = selected;
         const open = () => openStored(this.#context.bodies, head, inlineBody);

@@ -1,14 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify';
+import type { SentPlain } from '../http-cache/plain-answers';
 import type { HttpContext } from './context';
 import type { HotContext } from './hot-answer';
 import { HotBatch } from './hot-batch';
 import { HotInfer } from './hot-infer';
 import { HotPredict } from './hot-predict';
+import { isOwnPath } from './pass-through';
 import type { WireHandler, WireReply, WireRequest } from './wire/types';
 
 /**
- * `/predict`, `/batch_predict`, inference by the open protocol, and what the HTTP cache holds in memory, in front of the router, which
- * costs more than a hit. Says what the routes say.
+ * `/predict`, `/batch_predict`, inference by the open protocol, and what the HTTP cache has stored, in front of the
+ * router, which costs more than a hit. Says what the routes say.
  */
 export class HotPath implements WireHandler {
   readonly #context: HttpContext;
@@ -37,10 +39,15 @@ export class HotPath implements WireHandler {
   }
 
   #takesStored(request: WireRequest, reply: WireReply): boolean {
-    const sent = this.#context.httpCache?.memory.answer(request, reply);
-    if (sent === undefined) return false;
-    const seconds = (performance.now() - request.arrived) / 1000;
-    this.#context.metrics.observe({ status: sent.status, bytes: sent.bytes, level: 'memory', seconds });
+    const plain = this.#context.httpCache?.plain;
+    if (plain === undefined || isOwnPath(request.target)) return false;
+    const sent = plain.fromMemory(request, reply);
+    if (sent === undefined) return plain.takes(request, reply, (later) => this.#observe(request, later));
+    this.#observe(request, sent);
     return true;
+  }
+
+  #observe({ arrived }: WireRequest, { status, bytes, level }: SentPlain): void {
+    this.#context.metrics.observe({ status, bytes, level, seconds: (performance.now() - arrived) / 1000 });
   }
 }

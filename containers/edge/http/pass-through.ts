@@ -6,6 +6,12 @@ import type { HttpCache } from '../http-cache/http-cache';
 /** Paths that the service answers itself: a wrong method on one of them is an error, not the origin's business. */
 const OWN_PATHS: readonly string[] = ['/predict', '/batch_predict', '/health', '/metrics'];
 
+/** Whether the service itself answers a request target, right or wrong, and nothing of it is ever stored. */
+export function isOwnPath(target: string): boolean {
+  const [path = ''] = target.split('?', 1);
+  return OWN_PATHS.includes(path) || path === '/v2' || path.startsWith('/v2/');
+}
+
 /** Everything that is not the service's own goes to the HTTP origin through the cache, streamed in both directions. */
 export function registerPassThrough(app: FastifyInstance, httpCache: HttpCache | undefined): void {
   app.register(async (scope) => {

@@ -30,6 +30,11 @@ export class ReceivedRequest implements WireRequest {
     return this.#received.toString('latin1', this.#bodyAt, this.#end);
   }
 
+  /** Head and body. */
+  get whole(): Buffer {
+    return this.#received.subarray(0, this.#end);
+  }
+
   get bytes(): Buffer {
     return this.#received.subarray(this.#bodyAt, this.#end);
   }

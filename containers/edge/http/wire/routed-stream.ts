@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
@@ -11,6 +11,8 @@ type WriteCallback = (error?: Error | null) => void;
 export class RoutedStream extends Duplex {
   /** To be called with every response that the server begins on this connection. */
   readonly onAnswer: (response: ServerResponse) => void;
+  /** What has been found out about the request that the server has, by whoever had it first. */
+  notes: unknown;
   readonly #socket: Socket;
 
   constructor(socket: Socket, onAnswer: (response: ServerResponse) => void) {
@@ -72,4 +74,10 @@ export class RoutedStream extends Duplex {
     else this.#socket.destroy();
     done(error);
   }
+}
+
+/** What was noted of a request before it was left to the server; `undefined` where nothing was. */
+export function notesOf(request: IncomingMessage): unknown {
+  const stream: object = request.socket;
+  return stream instanceof RoutedStream ? stream.notes : undefined;
 }

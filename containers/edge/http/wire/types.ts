@@ -14,7 +14,7 @@ export interface WireRequest {
   readonly arrived: number;
 }
 
-/** The answer to one request, given once. */
+/** The answer to one request that was taken, given once. */
 export interface WireReply {
   /** Whether the client has gone. */
   readonly gone: boolean;
@@ -23,6 +23,8 @@ export interface WireReply {
    * fields that belong to the connection (`Connection`, `Keep-Alive`); `body` a buffer, or text with a character for every byte. `close`: nothing more is read from this client.
    */
   send(head: string, body: string | Buffer, close?: boolean): void;
+  /** Instead of `send`: leaves the request to the HTTP server after all. `notes` reach it by `notesOf`. */
+  pass(notes: unknown): void;
 }
 
 /** Answers the requests it can answer completely. */

@@ -43,6 +43,8 @@ export class WireConnection implements WireReply {
   readonly #socket: Socket;
   #phase: Phase = 'reading';
   #stream: RoutedStream | undefined;
+  /** The request that is being answered. */
+  #request: ReceivedRequest | undefined;
   /** Bytes not taken yet; they begin with a request. */
   #pending: Buffer | undefined;
   /** Bytes that the request at the start of `#pending` has at least. */
@@ -86,6 +88,12 @@ export class WireConnection implements WireReply {
     // A client that does not read gets no further answer, however many requests it has sent ahead.
     else if (flowing) this.#proceed();
     else socket.once('drain', () => this.#proceed());
+  }
+
+  pass(notes: unknown): void {
+    const request = this.#request;
+    if (this.#socket.destroyed || request === undefined) return;
+    this.#route(request.whole, notes);
   }
 
   /** Closes the connection unless a request is being received or answered. */
@@ -159,7 +167,8 @@ export class WireConnection implements WireReply {
     this.#pending = pending.length === end ? undefined : pending.subarray(end);
     this.#phase = 'answering';
     const request = new ReceivedRequest(line, head, pending, text, bodyAt, end);
-    if (!this.#host.handler.takes(request, this)) this.#route(pending.subarray(0, end));
+    this.#request = request;
+    if (!this.#host.handler.takes(request, this)) this.#route(request.whole);
     return true;
   }
 
@@ -167,6 +176,7 @@ export class WireConnection implements WireReply {
   #proceed(): void {
     if (this.#socket.destroyed) return;
     this.#phase = 'reading';
+    this.#request = undefined;
     if (this.#host.stopping) {
       this.#socket.end();
       return;
@@ -175,9 +185,11 @@ export class WireConnection implements WireReply {
     if (!this.#advancing) this.#advance();
   }
 
-  #route(bytes: Buffer): void {
+  #route(bytes: Buffer, notes?: unknown): void {
     this.#phase = 'routed';
-    this.#streamToServer().give(bytes);
+    const stream = this.#streamToServer();
+    stream.notes = notes;
+    stream.give(bytes);
   }
 
   #handOver(): void {

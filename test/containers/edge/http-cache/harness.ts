@@ -6,7 +6,7 @@ import { type BodyStore, openBodyStore } from '../../../../containers/edge/cache
 import { createEdgeCache } from '../../../../containers/edge/cache/edge-cache';
 import { InvalidationIndex } from '../../../../containers/edge/cache/invalidation-index';
 import { createMemoryStore } from '../../../../containers/edge/cache/memory-store';
-import type { EdgeCache } from '../../../../containers/edge/cache/types';
+import type { CacheStore, EdgeCache } from '../../../../containers/edge/cache/types';
 import { ServiceError } from '../../../../containers/edge/errors';
 import { HTTP_LIMITS } from '../../../../containers/edge/http/limits';
 import type { WireReply, WireRequest } from '../../../../containers/edge/http/wire/types';
@@ -54,6 +54,8 @@ export interface HarnessOptions {
   /** Keep large bodies in a directory of their own. */
   readonly withDisk?: boolean;
   readonly originTimeoutMs?: number;
+  /** A tier below memory, and a memory that holds nothing. */
+  readonly below?: CacheStore;
 }
 
 /** Starts origin and cache. */
@@ -70,8 +72,8 @@ export async function startCache(options: HarnessOptions = {}): Promise<CacheUnd
     }),
   );
   const index = new InvalidationIndex({ epoch: 'test', seq: 0 });
-  const memory = createMemoryStore(64 * 1024 * 1024);
-  const cache = createEdgeCache({ memory, index, clock });
+  const memory = createMemoryStore(options.below ? 1 : 64 * 1024 * 1024);
+  const cache = createEdgeCache({ memory, l1: options.below, index, clock });
   const bodies = options.withDisk
     ? await openBodyStore(join(folder.path, 'bodies'), 512 * 1024 * 1024, collectingLog())
     : undefined;
@@ -93,9 +95,13 @@ export async function startCache(options: HarnessOptions = {}): Promise<CacheUnd
       });
   });
   const takes = (wireRequest: WireRequest, reply: WireReply) => {
-    const taken = httpCache.memory.answer(wireRequest, reply) !== undefined;
-    if (taken) received += 1;
-    return taken;
+    if (httpCache.plain.fromMemory(wireRequest, reply) === undefined) {
+      return httpCache.plain.takes(wireRequest, reply, () => {
+        received += 1;
+      });
+    }
+    received += 1;
+    return true;
   };
   new WireFront(routed, { takes }, HTTP_LIMITS);
   const server = await listening(routed);

@@ -8,7 +8,7 @@ const ARRIVED = 1000;
 function wired(lines = '', gone = false, timeoutUs?: number) {
   const head = RequestHead.parse(lines) as RequestHead;
   const request = { method: 'POST', target: '/', head, body: '', bytes: Buffer.alloc(0), arrived: ARRIVED };
-  return wireWaiter(request, { gone, send: () => undefined }, timeoutUs);
+  return wireWaiter(request, { gone, send: () => undefined, pass: () => undefined }, timeoutUs);
 }
 
 describe('how long an answer is wanted', () => {

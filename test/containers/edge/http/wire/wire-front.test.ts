@@ -4,15 +4,21 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { createHttpServer, refuseUnreadable } from '../../../../../containers/edge/http/http-server';
 import { HTTP_LIMITS } from '../../../../../containers/edge/http/limits';
+import { notesOf } from '../../../../../containers/edge/http/wire/routed-stream';
 import type { WireHandler } from '../../../../../containers/edge/http/wire/types';
 import { WireFront } from '../../../../../containers/edge/http/wire/wire-front';
 import { rawSocket } from '../../../../support/raw-http';
 
 const LATER = '/hot/later';
+const LEFT = '/left';
 
-/** Answers everything below `/hot`: at once, or in a later turn. */
+/** Answers everything below `/hot`, at once or in a later turn; takes `/left` and leaves it a turn later. */
 const hot: WireHandler = {
   takes({ method, target, body }, reply) {
+    if (target === LEFT) {
+      setImmediate(() => reply.pass('noted'));
+      return true;
+    }
     if (!target.startsWith('/hot')) return false;
     const answer = () => reply.send(headFor(body), `hot ${method} ${target} ${body}`);
     const headFor = (text: string) =>
@@ -136,6 +142,7 @@ const message = (line: string, ...fields: string[]) => `${line}\r\n${['Host: x',
 const REQUESTS: readonly string[] = [
   message('GET /hot HTTP/1.1'),
   message(`GET ${LATER} HTTP/1.1`),
+  message(`GET ${LEFT} HTTP/1.1`),
   `${message('POST /hot HTTP/1.1', 'Content-Length: 5')}abcde`,
   // Longer than any head may be.
   `${message('POST /hot HTTP/1.1', 'Content-Length: 40000')}${'0123456789'.repeat(4_000)}`,
@@ -248,6 +255,18 @@ it('closes a connection that the server has for good behind the answer that was 
   expect(await socket.answer()).toMatchObject({ body: 'late' });
   await socket.closed();
   await closed;
+});
+
+it('gives the server what was noted of a request that is left to it, and of no other', async () => {
+  const { server } = createHttpServer((request, response) => response.end(String(notesOf(request))), hot, HTTP_LIMITS);
+  await listening(server);
+  const socket = await rawSocket(urlOf(server));
+  socket.write([LEFT, '/cold', LEFT, '/hot', '/cold'].map((target) => message(`GET ${target} HTTP/1.1`)).join(''));
+  const answers: string[] = [];
+  for (let i = 0; i < 5; i++) answers.push((await socket.answer()).body);
+  expect(answers).toEqual(['noted', 'undefined', 'noted', 'hot GET /hot ', 'undefined']);
+  await socket.close();
+  server.close();
 });
 
 it('keeps no connection that is closed', async () => {
