@@ -26,7 +26,7 @@ interface Method {
 }
 
 /**
- * `/predict` in front of the router. A request whose answer was found in a tier before is known by its raw text, and
+ * `/predict` in front of the router. A request whose answer was found in memory before is known by its raw text, and
  * answered again after only asking whether its model still is the one and its entry still valid, in memory or below;
  * any other is read by the same functions as the routes use.
  */
@@ -116,8 +116,9 @@ class PredictExchange implements AnswerReceiver {
     const body = latin1(predictionBody(http.region, model, answer.body, isHit(answer)));
     const headers = answerHeaders(answer, this.#method.cacheControl(answer.ttlSeconds, versionIsNamed));
     this.#send(OK + fieldLines(flat(headers)) + contentLines(body) + dateLine(), body, answer.tier);
-    // Only what was asked for before: a request that never comes again would take the place of one that does.
-    if (!this.#isKnown && isHit(answer) && !answer.stale) this.#remember(body.length + answer.body.length);
+    // Only what memory holds: what is asked for once in a while would cost more to remember than to read, and would
+    // take the place of what is asked for often.
+    if (!this.#isKnown && answer.tier === 'memory' && !answer.stale) this.#remember(body.length + answer.body.length);
   }
 
   failed(reason: unknown): void {

@@ -1,7 +1,7 @@
 import type { CacheEntry } from '../cache/types';
 import type { LoadedModel } from '../inference/loaded-model';
 
-/** A request that has been answered from a tier before: what its text comes to, so that it need not be read again. */
+/** A request that has been answered from memory before: what its text comes to, so that it need not be read again. */
 export interface KnownRequest {
   /** Value of the POP's live-version header. */
   readonly liveVersion: string | undefined;
