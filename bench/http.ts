@@ -26,7 +26,7 @@ import {
 import type { Load, LoadResult } from './support/load';
 import { positive, runBenchmark } from './support/options';
 import { freePort, outputOf, startProcess, untilItSays, untilListening } from './support/processes';
-import { median, printTable, quantile, short } from './support/report';
+import { median, pairedRatio, printTable, quantile, short } from './support/report';
 import type { RequestKind } from './support/requests';
 
 interface Scenario {
@@ -178,7 +178,7 @@ async function saturate(scenario: Scenario, contenders: readonly Contender[], op
   const rates = new Map(contenders.map((contender) => [contender, medianOf(results, contender, (r) => r.perSecond)]));
   const [bare] = contenders;
   const ofBare = (contender: Contender, pick: (result: LoadResult) => number) =>
-    short(pairedRatio(results.get(contender) ?? [], results.get(bare as Contender) ?? [], pick));
+    short(pairedRatio((results.get(contender) ?? []).map(pick), (results.get(bare as Contender) ?? []).map(pick)));
   console.log(`${scenario.title}, closed loop, ${CONNECTIONS} connections`);
   printTable(
     [
@@ -259,15 +259,6 @@ async function openLoop(
     ],
     contenders.flatMap((contender) => [row(contender, 'quiet', quiet), row(contender, 'fills and purges', disturbed)]),
   );
-}
-
-/** Median of what a contender's slices are to the slices of another in the same round. */
-function pairedRatio(
-  results: readonly LoadResult[],
-  others: readonly LoadResult[],
-  pick: (result: LoadResult) => number,
-): number {
-  return median(results.map((result, round) => pick(result) / pick(others[round] as LoadResult)));
 }
 
 /** The first quartile over all slices. */

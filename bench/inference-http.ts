@@ -3,12 +3,12 @@
  * node:http that reads the same bodies and sends answers of the same size, and against bare `session.run`; each alone on
  * one core, taking turns, load on the other.
  *
- *   npm run bench:inference-http -- --models ../shared/models --seconds 2 --rounds 3 --only digits_mlp
+ *   npm run bench:inference-http -- --models ../shared/models --seconds 1.5 --rounds 6 --only digits_mlp --scenario binary
  *
+ * `--only`: part of a model's name; `--scenario`: part of a scenario's, as the tables have it (`1, predict, 64`).
  * Linux with taskset. Measures version 1 of digits_mlp, mnist_cnn and magika, or the project's own model where the folder
  * has none of them.
  */
-
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,7 @@ import { type Contender, NODE_OPTIONS_OF_IMAGE, OTHER_CORE, SERVER_CORE } from '
 import { type InferForm, type InferKind, InferTemplate } from './support/infer-requests';
 import {
   type Measured,
+  nameOf,
   printAlone,
   printGoals,
   printThroughput,
@@ -31,7 +32,7 @@ import {
 import type { Load, LoadResult } from './support/load';
 import { positive, runBenchmark } from './support/options';
 import { freePort, outputOf, startProcess, untilListening } from './support/processes';
-import { median } from './support/report';
+import { median, pairedRatio } from './support/report';
 
 interface BenchModel extends Pick<InferKind, 'model' | 'datatype' | 'input' | 'shape'> {
   readonly batches: readonly number[];
@@ -49,6 +50,7 @@ interface Options {
   readonly seconds: number;
   readonly rounds: number;
   readonly only: string;
+  readonly scenario: string;
 }
 
 interface Configuration {
@@ -76,6 +78,7 @@ function readOptions(): Options {
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       only: { type: 'string', default: '' },
+      scenario: { type: 'string', default: '' },
     },
   });
   return {
@@ -83,6 +86,7 @@ function readOptions(): Options {
     seconds: positive('--seconds', values.seconds, 2),
     rounds: Math.ceil(positive('--rounds', values.rounds, 3)),
     only: values.only,
+    scenario: values.scenario,
   };
 }
 
@@ -110,7 +114,9 @@ async function measureModel(name: string, options: Options): Promise<void> {
         for (const connections of CONCURRENCIES) {
           const kind: InferKind = { ...model, form, rows: rowsAtOnce };
           const path = join(options.models, name, '1', 'model.onnx');
-          scenarios.push(await measure({ kind, connections }, path, contenders, options));
+          const scenario: Scenario = { kind, connections };
+          if (!nameOf(scenario).includes(options.scenario)) continue;
+          scenarios.push(await measure(scenario, path, contenders, options));
         }
       }
     }
@@ -186,17 +192,22 @@ async function measure(
   } finally {
     await bare.stop();
   }
+  const rates = (contender: Contender) => (results.get(contender) ?? []).map(({ perSecond }) => perSecond);
+  const rows = (contender: Contender) => rates(contender).map((perSecond) => perSecond * kind.rows);
   return {
     scenario,
-    sessionRowsPerSecond: median(ceilings),
-    servers: contenders.map((contender) => medianOf(contender.name, results.get(contender) ?? [])),
+    servers: contenders.map((contender) => ({
+      ...mediansOf(results.get(contender) ?? []),
+      server: contender.name,
+      ofNodeHttp: pairedRatio(rates(contender), rates(bare)),
+      ofSession: pairedRatio(rows(contender), ceilings),
+    })),
   };
 }
 
-function medianOf(server: string, results: readonly LoadResult[]): ServerFigures {
+function mediansOf(results: readonly LoadResult[]): Omit<ServerFigures, 'server' | 'ofNodeHttp' | 'ofSession'> {
   const of = (pick: (result: LoadResult) => number) => median(results.map(pick));
   return {
-    server,
     perSecond: of((result) => result.perSecond),
     serverCpuUs: of((result) => result.serverCpuUs),
     workersCpuUs: of((result) => result.serverCpuUs - result.serverOwnCpuUs),

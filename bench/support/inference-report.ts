@@ -15,6 +15,10 @@ export interface ServerFigures {
   readonly serverCpuUs: number;
   /** What of that its worker processes used. */
   readonly workersCpuUs: number;
+  /** Requests per second, of bare node:http's in the same round. */
+  readonly ofNodeHttp: number;
+  /** Rows per second, of those of bare `session.run` with batches of as many rows in the same round. */
+  readonly ofSession: number;
   /** Round trips, ms. */
   readonly p50: number;
   readonly p99: number;
@@ -25,8 +29,6 @@ export interface ServerFigures {
 /** One scenario: bare node:http, the service without micro-batching and with it, in this order. */
 export interface Measured {
   readonly scenario: Scenario;
-  /** What bare `session.run` does with batches of the scenario's rows. */
-  readonly sessionRowsPerSecond: number;
   readonly servers: readonly ServerFigures[];
 }
 
@@ -57,8 +59,8 @@ export function printThroughput(model: string, measured: readonly Measured[]): v
       figures.server,
       short(figures.perSecond),
       short(figures.perSecond * each.scenario.kind.rows),
-      short(ofNodeHttp(each, figures)),
-      short(ofSession(each, figures)),
+      short(figures.ofNodeHttp),
+      short(figures.ofSession),
       short(figures.serverCpuUs),
       short(figures.workersCpuUs),
       short(figures.p50),
@@ -88,9 +90,9 @@ export function printGoals(model: string, measured: readonly Measured[]): void {
     const { kind, connections } = each.scenario;
     const figures = each.servers.at(-1);
     if (figures === undefined || connections === 1) return [];
-    if (kind.rows === 1) return [goalRow(each.scenario, 'bare node:http', SINGLE_GOAL, ofNodeHttp(each, figures))];
+    if (kind.rows === 1) return [goalRow(each.scenario, 'bare node:http', SINGLE_GOAL, figures.ofNodeHttp)];
     if (kind.rows < LARGE_BATCH_ROWS || kind.form !== 'infer binary') return [];
-    return [goalRow(each.scenario, 'bare session.run', BATCH_GOAL, ofSession(each, figures))];
+    return [goalRow(each.scenario, 'bare session.run', BATCH_GOAL, figures.ofSession)];
   });
   printTable(['rows, form, at once', 'of', 'goal', 'measured', 'reached'], rows);
 }
@@ -99,16 +101,9 @@ function goalRow(scenario: Scenario, of: string, goal: number, share: number): s
   return [nameOf(scenario), of, `${goal}`, short(share), share >= goal ? 'yes' : 'no'];
 }
 
-function nameOf({ kind, connections }: Scenario): string {
+/** What a scenario is called in every table: rows, form, requests at once. */
+export function nameOf({ kind, connections }: Scenario): string {
   return `${kind.rows}, ${kind.form}, ${connections}`;
-}
-
-function ofNodeHttp({ servers }: Measured, figures: ServerFigures): number {
-  return figures.perSecond / (servers[0]?.perSecond ?? Number.NaN);
-}
-
-function ofSession({ scenario, sessionRowsPerSecond }: Measured, figures: ServerFigures): number {
-  return (figures.perSecond * scenario.kind.rows) / sessionRowsPerSecond;
 }
 
 function ratio(value = Number.NaN, base = Number.NaN): string {

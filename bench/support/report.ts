@@ -20,6 +20,11 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
+/** Median of what each value is to its partner of the same round. */
+export function pairedRatio(values: readonly number[], partners: readonly number[]): number {
+  return median(values.map((value, round) => value / (partners[round] ?? Number.NaN)));
+}
+
 /** The value that a share `q` (0 to 1) of the values does not exceed, by the nearest rank. `NaN` of none. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
