@@ -61,15 +61,23 @@ const COUNTERS: readonly ModelCounter[] = [
   {
     name: 'cdn_model_compute_seconds_total',
     help: 'Time inside ONNX Runtime, counted for each request of a batch.',
-    read: ({ statistics }) => seconds(statistics.compute.ns),
+    read: ({ statistics }) => seconds(statistics.compute.infer.ns),
   },
   {
     tritonName: 'nv_inference_compute_infer_duration_us',
     help: 'Time inside ONNX Runtime, counted for each request of a batch, us.',
-    read: ({ statistics }) => microseconds(statistics.compute.ns),
+    read: ({ statistics }) => microseconds(statistics.compute.infer.ns),
   },
-  { tritonName: 'nv_inference_compute_input_duration_us', help: 'Part of the time above here.', read: () => 0 },
-  { tritonName: 'nv_inference_compute_output_duration_us', help: 'Part of the time above here.', read: () => 0 },
+  {
+    tritonName: 'nv_inference_compute_input_duration_us',
+    help: 'Time to hand inputs to ONNX Runtime, counted for each request of a batch, us.',
+    read: ({ statistics }) => microseconds(statistics.compute.input.ns),
+  },
+  {
+    tritonName: 'nv_inference_compute_output_duration_us',
+    help: 'Time to take outputs from ONNX Runtime, counted for each request of a batch, us.',
+    read: ({ statistics }) => microseconds(statistics.compute.output.ns),
+  },
   {
     name: 'cdn_model_cache_hits_total',
     tritonName: 'nv_cache_num_hits_per_model',

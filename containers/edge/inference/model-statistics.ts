@@ -11,6 +11,30 @@ export class Duration {
   }
 }
 
+/** The parts of one run, ms. */
+export interface RunTimes {
+  /** Bringing the inputs together and handing them to ONNX Runtime. */
+  readonly inputMs: number;
+  /** Inside ONNX Runtime. */
+  readonly computeMs: number;
+  /** Taking the outputs from it. */
+  readonly outputMs: number;
+}
+
+/** How long runs took, by their parts. */
+export class RunDurations {
+  readonly input = new Duration();
+  readonly infer = new Duration();
+  readonly output = new Duration();
+
+  /** Counts `times` events that took so long each. */
+  add({ inputMs, computeMs, outputMs }: RunTimes, times = 1): void {
+    this.input.add(inputMs, times);
+    this.infer.add(computeMs, times);
+    this.output.add(outputMs, times);
+  }
+}
+
 /** Batch sizes up to this are counted each by itself; larger ones, which only single requests have, by power of two. */
 const EXACT_BATCH_SIZES = 128;
 
@@ -26,8 +50,8 @@ export class ModelStatistics {
   readonly fail = new Duration();
   /** Rows or requests that ran: the time each waited until its run began. */
   readonly queue = new Duration();
-  /** Rows or requests that ran: the time of the run each was part of, inside ONNX Runtime. */
-  readonly compute = new Duration();
+  /** Rows or requests that ran: the parts of the run each was part of. */
+  readonly compute = new RunDurations();
   /** Look-ups that the cache answered. */
   readonly cacheHit = new Duration();
   /** Look-ups that it did not; the time is that of the whole request. */
@@ -46,20 +70,21 @@ export class ModelStatistics {
   failedBatches = 0;
   /** When a run last began, ms since 1970; 0 before the first. */
   lastInference = 0;
-  /** Runs by their number of rows, with their time inside ONNX Runtime. */
-  readonly batches = new Map<number, Duration>();
+  /** Runs by their number of rows. */
+  readonly batches = new Map<number, RunDurations>();
 
-  /** Counts one run with success. */
-  ran(rows: number, computeMs: number, wallClock: number): void {
+  /** Counts one run with success of `jobs` rows or requests that were queued. */
+  ran(rows: number, jobs: number, times: RunTimes, wallClock: number): void {
+    this.compute.add(times, jobs);
     this.executionCount += 1;
     this.inferenceCount += rows;
     this.lastInference = wallClock;
     const size = rows <= EXACT_BATCH_SIZES ? rows : 2 ** Math.ceil(Math.log2(rows));
     let batch = this.batches.get(size);
     if (batch === undefined) {
-      batch = new Duration();
+      batch = new RunDurations();
       this.batches.set(size, batch);
     }
-    batch.add(computeMs);
+    batch.add(times);
   }
 }

@@ -65,21 +65,23 @@ function wrapSession(session: InferenceSession): OnnxModel {
     inputs,
     outputs,
     async run(tensors) {
+      const asked = performance.now();
       const feeds = Object.fromEntries(tensors.map((tensor) => [tensor.name, toOnnx(tensor)]));
       // ONNX Runtime's binding begins in a `setImmediate` of its own, the next after this one: what the loop does
       // before that is not the model's time.
       let began = performance.now();
+      const inputMs = began - asked;
       setImmediate(() => {
         began = performance.now();
       });
       const results = await session.run(feeds, fetches);
-      const computeMs = performance.now() - began;
+      const ended = performance.now();
       const given = outputs.map((spec) => {
         const result = results[spec.name];
         if (result === undefined) throw new Error(`the model gave no output ${spec.name}`);
         return { name: spec.name, datatype: spec.datatype, shape: result.dims, data: dataOf(spec, result) };
       });
-      return { outputs: given, computeMs };
+      return { outputs: given, computeMs: ended - began, inputMs, outputMs: performance.now() - ended };
     },
     release: () => session.release(),
   };

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../errors';
 import type { LoadedModel } from '../../inference/loaded-model';
 import type { ModelRepository } from '../../inference/model-repository';
-import type { Duration, ModelStatistics } from '../../inference/model-statistics';
+import type { Duration, ModelStatistics, RunDurations } from '../../inference/model-statistics';
 import type { HttpContext } from '../context';
 
 type StatisticsRequest = FastifyRequest<{ Params: { readonly model?: string; readonly version?: string } }>;
@@ -35,10 +35,7 @@ function modelsAskedFor(
   throw new ServiceError('model_not_found', `Request for unknown model: ${asked} is not in memory here`);
 }
 
-const NEVER = { count: 0, ns: 0 };
-
 function statisticsOf({ name, version, statistics }: LoadedModel): object {
-  const compute = durationOf(statistics.compute);
   return {
     name,
     version,
@@ -49,10 +46,7 @@ function statisticsOf({ name, version, statistics }: LoadedModel): object {
       success: durationOf(statistics.success),
       fail: durationOf(statistics.fail),
       queue: durationOf(statistics.queue),
-      // Tensors are handed to ONNX Runtime as they are: the time of both is part of the run's.
-      compute_input: { count: compute.count, ns: 0 },
-      compute_infer: compute,
-      compute_output: { count: compute.count, ns: 0 },
+      ...partsOf(statistics.compute),
       cache_hit: durationOf(statistics.cacheHit),
       cache_miss: durationOf(statistics.cacheMiss),
     },
@@ -67,10 +61,12 @@ function batchesOf({ batches }: ModelStatistics): object[] {
     .sort(([a], [b]) => a - b)
     .map(([rows, run]) => ({
       batch_size: rows,
-      compute_input: { ...NEVER, count: run.count },
-      compute_infer: durationOf(run),
-      compute_output: { ...NEVER, count: run.count },
+      ...partsOf(run),
     }));
+}
+
+function partsOf({ input, infer, output }: RunDurations): object {
+  return { compute_input: durationOf(input), compute_infer: durationOf(infer), compute_output: durationOf(output) };
 }
 
 function durationOf({ count, ns }: Duration): { count: number; ns: number } {

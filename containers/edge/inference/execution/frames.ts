@@ -26,7 +26,7 @@ export const FrameKind = {
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 /** Bytes of the times at the start of what `FrameKind.done` tells. */
-export const TIMES_BYTES = 16;
+export const TIMES_BYTES = 24;
 
 export interface Frame {
   readonly kind: number;

@@ -146,13 +146,14 @@ export class Scheduler {
     const { flow, jobs, rows } = run;
     const [first] = jobs;
     if (first === undefined) return;
-    const inputs =
-      jobs.length === 1
-        ? first.inputs
-        : joinInputs(
-            jobs.map((job) => job.inputs),
-            rows,
-          );
+    let { inputs } = first;
+    if (jobs.length > 1) {
+      inputs = joinInputs(
+        jobs.map((job) => job.inputs),
+        rows,
+      );
+      run.joinMs = this.#clock.now() - run.beganAt;
+    }
     runSafely(flow.queue, inputs, optionsOf(jobs)).then(
       (result) => this.#ended(run, result, undefined),
       (error: unknown) => this.#ended(run, undefined, error),
@@ -171,14 +172,14 @@ export class Scheduler {
     this.#fillSlots(pool);
   }
 
-  #succeeded(run: Run, { outputs, computeMs }: RunResult): void {
-    const { flow, jobs, rows, elements, beganAt } = run;
+  #succeeded(run: Run, { outputs, computeMs, inputMs = 0, outputMs = 0 }: RunResult): void {
+    const { flow, jobs, rows, elements, beganAt, joinMs } = run;
     const { queue } = flow;
     const { statistics } = queue;
     queue.cost.observe(elements, computeMs);
     queue.learn(jobs, true);
-    statistics.ran(rows, computeMs, this.#clock.wallClock());
-    statistics.compute.add(computeMs, jobs.length);
+    const times = { inputMs: joinMs + inputMs, computeMs, outputMs };
+    statistics.ran(rows, jobs.length, times, this.#clock.wallClock());
     if (jobs.length === 1) {
       const [job] = jobs;
       if (job === undefined) return;

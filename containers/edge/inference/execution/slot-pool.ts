@@ -29,6 +29,8 @@ export interface Run {
   /** What it was taken to cost when it began, ms. */
   readonly chargedMs: number;
   readonly beganAt: number;
+  /** Time that joining the inputs of its jobs took, ms. */
+  joinMs: number;
 }
 
 /**
@@ -107,7 +109,7 @@ export class SlotPool {
     this.#countBusy(now);
     this.busy += 1;
     this.#chargedMs += chargedMs;
-    return { flow, jobs, rows, elements, chargedMs, beganAt: now };
+    return { flow, jobs, rows, elements, chargedMs, beganAt: now, joinMs: 0 };
   }
 
   end({ flow, chargedMs }: Run, costMs: number, now: number): void {

@@ -14,6 +14,10 @@ export interface RunResult {
   readonly outputs: Tensor[];
   /** Time inside ONNX Runtime, ms. */
   readonly computeMs: number;
+  /** Time that handing it the inputs took, the way to another process and back included, ms. Absent: none. */
+  readonly inputMs?: number;
+  /** Time that taking its outputs took, ms. Absent: none. */
+  readonly outputMs?: number;
   /** CPU time of the worker process meanwhile, ms. Absent on the service's own thread, which does other things as well. */
   readonly cpuMs?: number;
 }

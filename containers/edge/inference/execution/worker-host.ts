@@ -193,12 +193,21 @@ export class WorkerHost implements SessionHost, SessionOwner {
       slot.ranWell();
       run.succeed(result);
     } catch (error) {
+      if (this.#mayRepeat(error) && run.repeat()) {
+        this.#waiting.unshift(run);
+        return;
+      }
       this.#judge(run, error);
       run.fail(this.#closed ? closingError() : failureOf(session, error));
     } finally {
       slot.busy = false;
       this.#dispatch();
     }
+  }
+
+  /** A worker that was gone before it got its run, which its process's end tells a moment later, says nothing of the run. */
+  #mayRepeat(error: unknown): boolean {
+    return error instanceof WorkerDeath && error.isBeforeCall && error.killedBecause === undefined && !this.#closed;
   }
 
   async #preload(slot: WorkerSlot, worker: WorkerProcess, { session, resolve, reject }: Preload): Promise<void> {

@@ -56,11 +56,15 @@ async function run({ session, payload }: Frame, model: OnnxModel | undefined): P
   if (model === undefined) throw new Error('the model is not loaded in this worker');
   const inputs = decodeTensors(payload, 0);
   const before = process.cpuUsage();
-  const { outputs, computeMs } = await model.run(inputs);
+  const { outputs, computeMs, outputMs = 0 } = await model.run(inputs);
   const { user, system } = process.cpuUsage(before);
+  const ran = performance.now();
+  const encoded = encodeTensors(outputs);
   const times = Buffer.alloc(TIMES_BYTES);
-  times.writeDoubleLE((user + system) / 1000, times.writeDoubleLE(computeMs));
-  return encodeFrame(FrameKind.done, session, [times, ...encodeTensors(outputs)]);
+  times.writeDoubleLE(computeMs, 0);
+  times.writeDoubleLE((user + system) / 1000, 8);
+  times.writeDoubleLE(outputMs + performance.now() - ran, 16);
+  return encodeFrame(FrameKind.done, session, [times, ...encoded]);
 }
 
 function failureFrame(session: number, error: unknown): Uint8Array[] {

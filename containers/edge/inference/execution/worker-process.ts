@@ -17,6 +17,8 @@ export class WorkerDeath extends Error {
     /** Why the service killed it; `undefined` when it died by itself. */
     readonly killedBecause: string | undefined,
     description = describeDeath(how),
+    /** Whether the worker was gone before the whole request had been handed to it: it has not begun to work on it. */
+    readonly isBeforeCall = false,
   ) {
     super(killedBecause ?? description);
     this.name = 'WorkerDeath';
@@ -27,6 +29,12 @@ export class WorkerDeath extends Error {
 export class ModelFailure extends Error {}
 
 interface Call {
+  /** Whether the kernel has taken all of the request: from a process that is gone it would not. */
+  isSent: boolean;
+  /** Whether the worker ended with bytes unread, and those may be of nothing but the request. */
+  isUnread: boolean;
+  /** Whether something was sent behind the request. */
+  isFollowed: boolean;
   readonly resolve: (frame: Frame) => void;
   readonly reject: (error: Error) => void;
 }
@@ -61,7 +69,11 @@ export class WorkerProcess {
       }
     });
     // Whatever fails here ends in the death of the process, which is what is reported.
-    this.#socket?.on('error', () => this.kill(this.#killedBecause));
+    this.#socket?.on('error', ({ code }: NodeJS.ErrnoException) => {
+      // Linux says so of a socket pair whose other end was closed with bytes unread.
+      if (code === 'ECONNRESET' && this.#call?.isFollowed === false) this.#call.isUnread = true;
+      this.kill(this.#killedBecause);
+    });
     this.ended = this.#watchEnd();
     this.ready = this.#expectAnswer().then(() => {
       this.#isReady = true;
@@ -99,17 +111,25 @@ export class WorkerProcess {
 
   /** Runs a loaded model. Rejects with `ModelFailure` or `WorkerDeath`. */
   async run(session: number, inputs: readonly Tensor[]): Promise<RunResult> {
+    const asked = performance.now();
     const { payload } = await this.#ask(FrameKind.run, session, encodeTensors(inputs));
+    const answered = performance.now();
+    const [computeMs, cpuMs, outputMs] = [0, 8, 16].map((at) => payload.readDoubleLE(at)) as [number, number, number];
+    const outputs = decodeTensors(payload, TIMES_BYTES);
     return {
-      computeMs: payload.readDoubleLE(0),
-      cpuMs: payload.readDoubleLE(8),
-      outputs: decodeTensors(payload, TIMES_BYTES),
+      outputs,
+      computeMs,
+      cpuMs,
+      inputMs: Math.max(0, answered - asked - computeMs - outputMs),
+      outputMs: outputMs + performance.now() - answered,
     };
   }
 
   /** Frees a model, after the call under way. */
   release(session: number): void {
-    if (this.#loaded.delete(session)) this.#write(encodeFrame(FrameKind.release, session, []));
+    if (!this.#loaded.delete(session)) return;
+    if (this.#call !== undefined) this.#call.isFollowed = true;
+    this.#write(encodeFrame(FrameKind.release, session, []));
   }
 
   /** Ends the process at once (SIGKILL): a model that runs cannot be asked. `because` becomes the message of the death. */
@@ -120,15 +140,19 @@ export class WorkerProcess {
 
   #ask(kind: FrameKind, session: number, payload: readonly Uint8Array[]): Promise<Frame> {
     const answer = this.#expectAnswer();
-    this.#write(encodeFrame(kind, session, payload));
+    const call = this.#call;
+    this.#write(encodeFrame(kind, session, payload), (error) => {
+      if (call !== undefined && !error) call.isSent = true;
+    });
     return answer;
   }
 
   #expectAnswer(): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (this.#call !== undefined) throw new Error('a worker was asked while it was busy');
-      if (this.#death === undefined) this.#call = { resolve, reject };
-      else reject(this.#death);
+      if (this.#death === undefined)
+        this.#call = { isSent: false, isUnread: false, isFollowed: false, resolve, reject };
+      else reject(beforeCall(this.#death));
     });
   }
 
@@ -143,11 +167,15 @@ export class WorkerProcess {
     call?.reject(refused ? new RefusedModel(message) : new ModelFailure(message));
   }
 
-  #write(pieces: readonly Uint8Array[]): void {
+  #write(pieces: readonly Uint8Array[], onWritten: (error?: Error | null) => void = () => undefined): void {
     const socket = this.#socket;
     if (socket === undefined || !socket.writable) return;
     socket.cork();
-    for (const piece of pieces) socket.write(piece);
+    const last = pieces.length - 1;
+    for (const [i, piece] of pieces.entries()) {
+      if (i === last) socket.write(piece, onWritten);
+      else socket.write(piece);
+    }
     socket.uncork();
   }
 
@@ -156,7 +184,8 @@ export class WorkerProcess {
       const end = (how: string, description?: string) => {
         this.#death ??= new WorkerDeath(how, this.#killedBecause, description);
         this.#socket?.destroy();
-        this.#call?.reject(this.#death);
+        const call = this.#call;
+        call?.reject(call.isSent && !call.isUnread ? this.#death : beforeCall(this.#death));
         this.#call = undefined;
         resolve(this.#death);
       };
@@ -167,6 +196,10 @@ export class WorkerProcess {
       });
     });
   }
+}
+
+function beforeCall({ how, killedBecause, message }: WorkerDeath): WorkerDeath {
+  return new WorkerDeath(how, killedBecause, message, true);
 }
 
 function describeDeath(how: string): string {

@@ -27,6 +27,7 @@ export class WorkerRun {
   #reject!: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
   #started = false;
+  #isRepeated = false;
 
   constructor(
     readonly session: WorkerSession,
@@ -55,6 +56,19 @@ export class WorkerRun {
   wait(): void {
     this.options.signal?.addEventListener('abort', this.#aborted, { once: true });
     this.#timer = setTimeout(() => this.#giveUp(), this.#leftMs());
+  }
+
+  /**
+   * Makes the run wait for another worker, because the one that it was given to has not begun it; `false` where it has
+   * its answer, or had its second worker already.
+   */
+  repeat(): boolean {
+    if (this.#settled || this.#isRepeated) return false;
+    this.#isRepeated = true;
+    this.#stopWaiting();
+    this.#started = false;
+    this.wait();
+    return true;
   }
 
   /** Runs in a worker. Rejects as the worker does, however this run was settled meanwhile. */

@@ -523,8 +523,8 @@ it('keeps statistics as the statistics extension has them', async () => {
   const { inferenceCount, executionCount, compute, queue: waited, batches } = queue.statistics;
   expect({ inferenceCount, executionCount }).toEqual({ inferenceCount: 6, executionCount: 3 });
   expect({ ...waited }).toEqual({ count: 4, ns: 2 * 6e6 });
-  expect({ ...compute }).toEqual({ count: 4, ns: 1e7 + 1e7 + 2 * 4e7 });
-  expect([...batches].map(([rows, { count }]) => [rows, count])).toEqual([
+  expect({ ...compute.infer }).toEqual({ count: 4, ns: 1e7 + 1e7 + 2 * 4e7 });
+  expect([...batches].map(([rows, { infer }]) => [rows, infer.count])).toEqual([
     [1, 2],
     [4, 1],
   ]);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { RefusedModel } from '../../../../../containers/edge/inference/refused-model';
 import type { Tensor } from '../../../../../containers/edge/inference/tensors';
 import { encodeOnnx } from '../../../../../models/onnx/writer';
@@ -19,9 +19,9 @@ test('a model runs in a worker as its signature says', async () => {
     inputs: [{ name: 'features', datatype: 'FP32', shape: [-1, 3] }],
     outputs: [{ name: 'score', datatype: 'FP32', shape: [-1, 1] }],
   });
-  const { outputs, computeMs } = await session.run([row(1, 2, 3)]);
+  const { outputs, computeMs, inputMs, outputMs } = await session.run([row(1, 2, 3)]);
   expect(outputs).toEqual([{ name: 'score', datatype: 'FP32', shape: [1, 1], data: Float32Array.of(12) }]);
-  expect(computeMs).toBeGreaterThan(0);
+  for (const ms of [computeMs, inputMs, outputMs]) expect(ms).toBeGreaterThan(0);
 });
 
 test('many runs of several models at once are each answered with their own', async () => {
@@ -122,7 +122,7 @@ describe('a worker that dies', () => {
     const [slow, fast] = [await host.open(power()), await host.open(tiny())];
     const lost = slow.run([ENDLESS]);
     const waiting = fast.run([row(1, 0, 0)]);
-    await kill('SIGKILL');
+    await killRunning('SIGKILL');
     await expect(lost).rejects.toMatchObject({
       code: 'inference_failed',
       status: 500,
@@ -130,6 +130,20 @@ describe('a worker that dies', () => {
     });
     await expect(waiting).resolves.toMatchObject({ outputs: [{ data: Float32Array.of(2) }] });
     expect(host.counts()).toMatchObject({ deaths: { SIGKILL: 1 }, restarts: 1, kills: 0 });
+  });
+
+  test.each([1, 2])('before it gets its run: another of %d takes it', async (workers) => {
+    const host = startHost(workers);
+    const session = await host.open(tiny());
+    await until(() => host.counts().workers.ready === workers);
+    for (const pid of (await workerPids()).slice(0, 1)) {
+      process.kill(pid, 'SIGKILL');
+      // Without a turn of the event loop, in which its end would be noticed.
+      while (!/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
+    }
+    const runs = await Promise.all(Array.from({ length: 2 * workers }, (_, i) => session.run([row(i, 0, 0)])));
+    expect(runs.map(({ outputs }) => outputs[0]?.data[0])).toEqual(runs.map((_, i) => 2 * i));
+    expect(host.counts()).toMatchObject({ deaths: { SIGKILL: 1 }, quarantined: [] });
   });
 
   // An integer division that the processor of x86-64 traps and ONNX Runtime does not guard; others give a number.
@@ -159,7 +173,7 @@ describe('a worker that dies', () => {
   test('is told apart by its signal', async () => {
     const host = startHost(1);
     const lost = (await host.open(power())).run([ENDLESS]);
-    await kill('SIGSEGV');
+    await killRunning('SIGSEGV');
     await expect(lost).rejects.toThrow('its worker crashed (SIGSEGV)');
   });
 
@@ -168,7 +182,7 @@ describe('a worker that dies', () => {
     const [slow, fast] = [await host.open(power()), await host.open(tiny())];
     const lost = slow.run([ENDLESS]);
     writeFileSync(pathOf('tiny.onnx'), tinyModel(3));
-    await kill('SIGKILL');
+    await killRunning('SIGKILL');
     await expect(lost).rejects.toThrow('SIGKILL');
     await expect(fast.run([row(1, 0, 0)])).rejects.toThrow('should have SHA-256');
   });
@@ -181,7 +195,7 @@ describe('a worker that dies', () => {
       // Loaded first, so that the signal does not find a worker that has not begun.
       await slow.run([matrix(1)]);
       const lost = slow.run([ENDLESS]);
-      await kill('SIGKILL');
+      await killRunning('SIGKILL');
       await expect(lost).rejects.toThrow('SIGKILL');
     }
     expect(host.counts().quarantined).toEqual(['power@1']);
@@ -197,7 +211,7 @@ describe('a worker that dies', () => {
     const host = startHost(1, { quarantine: { strikes: 1, windowMs: 60_000, firstMs: 1, longestMs: 1 } });
     const slow = await host.open(power());
     const lost = slow.run([ENDLESS]);
-    await kill('SIGKILL');
+    await killRunning('SIGKILL');
     await expect(lost).rejects.toThrow('SIGKILL');
     await until(() =>
       slow.run([matrix(1)]).then(
@@ -335,6 +349,21 @@ function rejection(run: Promise<unknown>): Promise<unknown> {
     () => undefined,
     (error: unknown) => error,
   );
+}
+
+/** As `kill`, once a worker has its run: it has worked for longer than reading one takes. */
+async function killRunning(signal: NodeJS.Signals): Promise<void> {
+  const pids = await workerPids();
+  const before = new Map(pids.map((pid) => [pid, cpuTicks(pid)]));
+  await until(() => pids.some((pid) => cpuTicks(pid) >= (before.get(pid) ?? 0) + 20));
+  await kill(signal);
+}
+
+/** CPU time of a process, hundredths of a second; 0 when it is gone. */
+function cpuTicks(pid: number): number {
+  const path = `/proc/${pid}/stat`;
+  const fields = existsSync(path) ? readFileSync(path, 'latin1').split(') ')[1]?.split(' ') : undefined;
+  return fields === undefined ? 0 : Number(fields[11]) + Number(fields[12]);
 }
 
 /** Ends every worker of the test, as the kernel or a crash would. */
