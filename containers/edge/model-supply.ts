@@ -21,13 +21,19 @@ export interface ModelSupply {
   readonly handler: ControlHandler;
   readonly control: ModelControl;
   revisions(): Record<string, number>;
-  /** Why this process does not know yet which versions are live; `undefined` once it does. */
+  /**
+   * Why this process cannot serve yet: it does not know which versions are live, or the default model, which it should
+   * serve, has never been live here. `undefined` from then on: a later update that fails leaves the old version serving.
+   */
   pendingReason(): string | undefined;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-type SupplyConfig = Pick<EdgeConfig, 'models' | 'region' | 'diskCacheDir' | 'channelPollMs' | 'versionPolicy'>;
+type SupplyConfig = Pick<
+  EdgeConfig,
+  'models' | 'region' | 'diskCacheDir' | 'channelPollMs' | 'versionPolicy' | 'defaultModel'
+>;
 
 /** Connects a model folder or bucket. `onChange` is called after the state of any version has changed. */
 export function createModelSupply(
@@ -44,7 +50,7 @@ export function createModelSupply(
 /** A folder has no channels: its versions are live by policy and by request. */
 function folderSupply(
   folder: string,
-  { versionPolicy: policy = { kind: 'all' } }: SupplyConfig,
+  { versionPolicy: policy = { kind: 'all' }, defaultModel }: SupplyConfig,
   host: ModelHost,
   log: FastifyBaseLogger,
   onChange: () => void,
@@ -57,7 +63,7 @@ function folderSupply(
     control,
     handler: new ControlHandler({ repository, channels: { expect: () => undefined }, log }),
     revisions: () => ({}),
-    pendingReason: () => undefined,
+    pendingReason: untilServed(defaultModel, repository, (model) => control.whyNotServing(model)),
     start: () =>
       control.start().catch((error: unknown) => {
         throw new Error(`MODELS_DIR=${JSON.stringify(folder)} must be a readable folder: ${messageOf(error)}`, {
@@ -79,7 +85,7 @@ function bucketSupply(
   const downloadDir = join(config.diskCacheDir ?? tmpdir(), 'model-downloads');
   const source = new BucketSource({ client, bucket, downloadDir });
   const repository = new ModelRepository({ source, host, log, onChange });
-  const { channelPollMs: pollMs, versionPolicy } = config;
+  const { channelPollMs: pollMs, versionPolicy, defaultModel } = config;
   const channels = new ChannelFollower({
     source,
     repository,
@@ -89,12 +95,14 @@ function bucketSupply(
       ? {}
       : { alsoResident: async (model) => selectVersions(versionPolicy, await source.listVersions(model)) }),
   });
+  // A model that has no channel has not been published: there is nothing to serve, and nothing wrong with this task.
+  const waiting = untilServed(defaultModel, repository, (model) => channels.whyNotServing(model));
   return {
     repository,
     control: new BucketControl({ source, repository, channels }),
     handler: new ControlHandler({ repository, channels, log }),
     revisions: () => channels.revisions(),
-    pendingReason: () => channels.pendingReason(),
+    pendingReason: () => channels.pendingReason() ?? waiting(),
     async start() {
       await source.removeLeftovers();
       channels.start();
@@ -105,5 +113,20 @@ function bucketSupply(
       await source.removeDownloads();
       client.destroy();
     },
+  };
+}
+
+/** Why the default model does not serve, until it has once. */
+function untilServed(
+  model: string | undefined,
+  repository: ModelRepository,
+  why: (model: string) => string | undefined,
+): () => string | undefined {
+  let isServed = model === undefined;
+  return () => {
+    if (isServed || model === undefined) return undefined;
+    isServed = repository.live(model) !== undefined;
+    const reason = isServed ? undefined : why(model);
+    return reason === undefined ? undefined : `the default model ${model} is not served: ${reason}`;
   };
 }

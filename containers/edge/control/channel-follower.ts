@@ -40,6 +40,8 @@ export class ChannelFollower {
   #running: Promise<void> = Promise.resolve();
   #readOnce = false;
   #failure: string | undefined;
+  /** Why the channel of a model is not applied. */
+  readonly #notApplied = new Map<string, string>();
 
   constructor(config: ChannelFollowerConfig) {
     this.#source = config.source;
@@ -78,6 +80,11 @@ export class ChannelFollower {
     return this.#readOnce ? undefined : (this.#failure ?? 'the channels have not been read yet');
   }
 
+  /** Why a model that has a channel does not serve by it; `undefined` where it does, or has none. */
+  whyNotServing(model: string): string | undefined {
+    return this.#notApplied.get(model);
+  }
+
   /** Looks at the channel documents now and starts applying what has changed. */
   async look(): Promise<void> {
     try {
@@ -108,8 +115,12 @@ export class ChannelFollower {
     const underWay = this.#applying.get(model);
     if (underWay !== undefined) return underWay;
     const applied = this.#apply(model)
-      .then(() => void this.#etags.set(model, etag))
+      .then(() => {
+        this.#etags.set(model, etag);
+        this.#notApplied.delete(model);
+      })
       .catch((error: unknown) => {
+        this.#notApplied.set(model, messageOf(error));
         this.#log.error({ model, reason: messageOf(error) }, 'channel not applied');
       })
       .finally(() => this.#applying.delete(model));

@@ -16,6 +16,9 @@ export interface FolderControlConfig {
   readonly log: Logger;
 }
 
+/** Models loaded at once at the start: reading, checking and trying one leaves time that the others use. */
+const LOADS_AT_ONCE = 4;
+
 /** Why versions of a selection could not be loaded. */
 type Failures = ReadonlyMap<string, string>;
 
@@ -34,6 +37,8 @@ export class FolderControl implements ModelControl {
   readonly #unloaded = new Set<string>();
   /** Configurations that cannot be read: why a model has not even been tried. */
   readonly #unreadable = new Map<string, string>();
+  /** Models that were not loaded as they should be at the start. */
+  readonly #notLoaded = new Map<string, string>();
 
   constructor(config: FolderControlConfig) {
     this.#source = config.source;
@@ -44,11 +49,16 @@ export class FolderControl implements ModelControl {
 
   /** Loads every model. What cannot be loaded is logged and in the index; only an unreadable folder makes it reject. */
   async start(): Promise<void> {
-    for (const { model } of await this.#source.list()) {
-      await this.load(model, { version: undefined, settings: undefined }).catch((error: unknown) => {
-        this.#log.error({ model, reason: messageOf(error) }, 'model not loaded as it should be');
-      });
-    }
+    const left = (await this.#source.list()).map(({ model }) => model);
+    const loadNext = async (): Promise<void> => {
+      for (let model = left.shift(); model !== undefined; model = left.shift()) await this.#loadAtStart(model);
+    };
+    await Promise.all(Array.from({ length: LOADS_AT_ONCE }, loadNext));
+  }
+
+  /** Why a model does not serve since the start. */
+  whyNotServing(model: string): string {
+    return this.#notLoaded.get(model) ?? 'it is not in the folder';
   }
 
   async index(): Promise<IndexEntry[]> {
@@ -83,6 +93,15 @@ export class FolderControl implements ModelControl {
       this.#repository.unload(model, version);
       if (version === undefined) this.#unloaded.add(model);
     });
+  }
+
+  async #loadAtStart(model: string): Promise<void> {
+    try {
+      await this.load(model, { version: undefined, settings: undefined });
+    } catch (error) {
+      this.#notLoaded.set(model, messageOf(error));
+      this.#log.error({ model, reason: messageOf(error) }, 'model not loaded as it should be');
+    }
   }
 
   async #load(model: string, { version, settings }: LoadRequest): Promise<void> {
