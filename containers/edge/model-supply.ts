@@ -23,7 +23,7 @@ export interface ModelSupply {
   revisions(): Record<string, number>;
   /**
    * Why this process cannot serve yet: it does not know which versions are live, or the default model, which it should
-   * serve, has never been live here. `undefined` from then on: a later update that fails leaves the old version serving.
+   * serve, has never been live here. `undefined` from then on: an update that fails leaves what serves as it is.
    */
   pendingReason(): string | undefined;
   start(): Promise<void>;
@@ -63,7 +63,7 @@ function folderSupply(
     control,
     handler: new ControlHandler({ repository, channels: { expect: () => undefined }, log }),
     revisions: () => ({}),
-    pendingReason: untilServed(defaultModel, repository, (model) => control.whyNotServing(model)),
+    pendingReason: untilReady(defaultModel, repository, (model) => control.whyNotServing(model)),
     start: () =>
       control.start().catch((error: unknown) => {
         throw new Error(`MODELS_DIR=${JSON.stringify(folder)} must be a readable folder: ${messageOf(error)}`, {
@@ -96,7 +96,7 @@ function bucketSupply(
       : { alsoResident: async (model) => selectVersions(versionPolicy, await source.listVersions(model)) }),
   });
   // A model that has no channel has not been published: there is nothing to serve, and nothing wrong with this task.
-  const waiting = untilServed(defaultModel, repository, (model) => channels.whyNotServing(model));
+  const waiting = untilReady(defaultModel, repository, (model) => channels.whyNotServing(model));
   return {
     repository,
     control: new BucketControl({ source, repository, channels }),
@@ -116,17 +116,20 @@ function bucketSupply(
   };
 }
 
-/** Why the default model does not serve, until it has once. */
-function untilServed(
+/**
+ * Why the default model does not serve, until it has, or there was none to serve: a task that has been well does not
+ * leave with all the others when the first version that is published is refused.
+ */
+function untilReady(
   model: string | undefined,
   repository: ModelRepository,
   why: (model: string) => string | undefined,
 ): () => string | undefined {
-  let isServed = model === undefined;
+  let isReady = model === undefined;
   return () => {
-    if (isServed || model === undefined) return undefined;
-    isServed = repository.live(model) !== undefined;
-    const reason = isServed ? undefined : why(model);
-    return reason === undefined ? undefined : `the default model ${model} is not served: ${reason}`;
+    if (isReady || model === undefined) return undefined;
+    const reason = repository.live(model) === undefined ? why(model) : undefined;
+    isReady = reason === undefined;
+    return isReady ? undefined : `the default model ${model} is not served: ${reason}`;
   };
 }

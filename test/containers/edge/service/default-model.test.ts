@@ -92,10 +92,20 @@ describe('a bucket', () => {
     return new RegExp(`^cdn_model_refused\\{.*version="${version}".*\\} 1`, 'm').test(text);
   };
 
-  it('in which nothing is published leaves nothing to wait for', async () => {
+  it('in which nothing is published leaves nothing to wait for, nor when what is published first is refused', async () => {
     edge = await start();
     await until(async () => (await health()).status === 200);
     expect(await health()).toMatchObject({ body: { models: {} } });
+    // The second one is tried when the refusal of the first is known everywhere in the task.
+    for (const [revision, version] of [
+      [1, '1'],
+      [2, '2'],
+    ] as const) {
+      publish(version, tinyModel(3), 2);
+      moveChannel(revision, version);
+      await until(() => isRefused(version));
+    }
+    expect(await health()).toMatchObject({ status: 200, body: { models: {} } });
   });
 
   it('whose channel names a version that is refused gets no traffic until one serves, and keeps it then', async () => {
