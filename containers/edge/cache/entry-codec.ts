@@ -1,3 +1,4 @@
+import { keptBytes } from '../kept-bytes';
 import { InternedTags, LastText } from './interned-texts';
 import type { CacheEntry, Position } from './types';
 
@@ -91,7 +92,7 @@ function decode(bytes: Buffer, start: number, key: string): CacheEntry {
   const epoch = epochs.read(bytes, epochAt, keyAt);
   if (lastStamp.seq !== seq || lastStamp.epoch !== epoch) lastStamp = { epoch, seq };
   // A copy, so that a small entry does not keep the whole chunk alive that it arrived in.
-  const body = Buffer.allocUnsafe(bodyLength);
+  const body = keptBytes(bodyLength);
   bytes.copy(body, 0, bodyAt);
   return {
     key,

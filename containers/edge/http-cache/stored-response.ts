@@ -1,4 +1,5 @@
 import type { CacheEntry } from '../cache/types';
+import { keptBytes } from '../kept-bytes';
 import type { ContentRange } from './byte-range';
 import type { Freshness } from './freshness';
 
@@ -49,7 +50,7 @@ export function encodeVaries(names: readonly string[]): Buffer {
 /** One byte of format and kind, u32 length of the JSON, JSON, body. Little-endian. */
 function encode(kind: StoredItem['kind'], json: string, body: Buffer): Buffer {
   const jsonBytes = Buffer.byteLength(json);
-  const out = Buffer.allocUnsafe(HEADER_BYTES + jsonBytes + body.length);
+  const out = keptBytes(HEADER_BYTES + jsonBytes + body.length);
   out.writeUInt8(FORMAT * 16 + KINDS.indexOf(kind), 0);
   out.writeUInt32LE(jsonBytes, 1);
   out.write(json, HEADER_BYTES);

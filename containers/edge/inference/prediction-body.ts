@@ -1,4 +1,5 @@
 import { Datatype } from '../../../lib/core/manifest';
+import { keptBytes } from '../kept-bytes';
 import { splitBinaryStrings } from './binary-elements';
 import { codecOf, type TensorData } from './datatypes';
 import { elementsAsJson } from './element-text';
@@ -54,7 +55,7 @@ export class PredictionEncoder {
     }
     let end = this.#head.length;
     for (const bytes of elements) end += bytes.length;
-    const body = Buffer.allocUnsafe(end);
+    const body = keptBytes(end);
     body.set(this.#head);
     let at = this.#head.length;
     for (const bytes of elements) {
