@@ -128,9 +128,9 @@ export function readSegment(segment: Segment): Promise<Buffer> {
 
 /**
  * Finds a segment's records from the start, passing over damage: `corrupt` counts stretches that are not records, a torn
- * tail among them. Then visits them, the last written first, with a turn of the event loop every few milliseconds. An
- * entry counts as whole when its lengths add up: its sum is checked when it is read, and one that has come to harm is a
- * miss then. `buffer` takes the segment's bytes, as one read, and may be used again for the next one.
+ * tail among them. Then visits them, the last written first, with a turn of the event loop every few milliseconds. Sums are
+ * checked here although every read checks them again: a key that has come to harm would hide the entry of another.
+ * `buffer` takes the segment's bytes, as one read, and may be used again for the next one.
  */
 export async function scanSegment(
   segment: Segment,
@@ -193,10 +193,9 @@ function kindOf(
   heads: EntryHeads,
   segment: Segment,
 ): RecordKind | 'foreign' | undefined {
-  const isEntry = bytes[offset + CHECKED_FROM] === KIND_CODES.entry;
-  if (isEntry && heads.isEntry(offset + HEADER_BYTES, offset + length)) return 'entry';
   const record = decodeRecord(bytes.subarray(offset, offset + length), segment);
-  return record && (record.kind === 'entry' ? 'foreign' : record.kind);
+  if (record?.kind !== 'entry') return record?.kind;
+  return heads.isEntry(offset + HEADER_BYTES, offset + length) ? 'entry' : 'foreign';
 }
 
 /** Long work in slices, so that requests are answered in between. */
