@@ -80,6 +80,13 @@ const get = (uri: string, querystring: Fields = {}, headers: Fields = {}) => ({
       expect(runFunction({ ...get('/predict'), method: 'POST' }).groups).toEqual([]);
     });
 
+    const longAndNotAscii = `٣,${'1'.repeat(61)}+`;
+    test.each(['٣+', longAndNotAscii, 'é'])('passes on text that is no number, as %j', (text) => {
+      const { result } = runFunction(get('/predict', { features: { value: text } }));
+      const { features = [] } = canonicalPredictionQuery({ features: [text] }, 'ranker');
+      expect(result.querystring?.features).toEqual({ value: features[0] });
+    });
+
     test('spells every query as the canonical query of the tests does', () => {
       const batches = fc.array(predictionQuery, { minLength: 100, maxLength: 200 });
       fc.assert(
