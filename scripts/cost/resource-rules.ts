@@ -142,6 +142,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'AWS::CloudFront::KeyValueStore': 'by use',
   'AWS::CloudFront::MonitoringSubscription': one('additional metrics of a distribution', () => undefined),
   'AWS::CloudFront::OriginAccessControl': 'free',
+  'AWS::CloudFront::OriginRequestPolicy': 'free',
   'AWS::CloudWatch::Alarm': alarm,
   'AWS::CloudWatch::CompositeAlarm': one('composite alarm', (region) => regionalPrice('compositeAlarmMonth', region)),
   'AWS::CloudWatch::Dashboard': one('dashboard', () => globalPrice('dashboardMonth')),
