@@ -1,4 +1,4 @@
-import type { EnvironmentDocument } from './schema';
+import type { EnvironmentDocument } from './document';
 
 /** One region, smallest sizes: for trying changes out. The account is AWS's documentation example. */
 export const dev: EnvironmentDocument = {

@@ -2,9 +2,10 @@ import type { z } from 'zod';
 import { AWS_REGIONS } from '../core/regions';
 import type { NamingScope } from '../core/resource-names';
 import { dev } from './dev';
+import type { EnvironmentDocument } from './document';
 import { local } from './local';
 import { prod } from './prod';
-import { type EnvironmentConfig, type EnvironmentDocument, type EnvironmentName, EnvironmentSchema } from './schema';
+import { type EnvironmentConfig, type EnvironmentName, EnvironmentSchema } from './schema';
 import { staging } from './staging';
 
 export type { EnvironmentConfig, RegionConfig } from './schema';

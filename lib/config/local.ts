@@ -1,4 +1,4 @@
-import type { EnvironmentDocument } from './schema';
+import type { EnvironmentDocument } from './document';
 
 /** What the local runner brings up on one machine: three regions, small budgets, quick polls. */
 export const local: EnvironmentDocument = {

@@ -1,4 +1,4 @@
-import type { EnvironmentDocument } from './schema';
+import type { EnvironmentDocument } from './document';
 
 /** Three continents. Tokyo serves the most tasks at its peak. The account is AWS's documentation example. */
 export const prod: EnvironmentDocument = {

@@ -1,4 +1,4 @@
-import type { EnvironmentDocument } from './schema';
+import type { EnvironmentDocument } from './document';
 
 /** As prod, on two continents and smaller. The account is AWS's documentation example. */
 export const staging: EnvironmentDocument = {
