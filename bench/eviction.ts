@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
-import { createMemoryStore } from '../containers/edge/cache/memory-store';
+import { createMemoryStore, type MemoryStore } from '../containers/edge/cache/memory-store';
 import type { CacheEntry } from '../containers/edge/cache/types';
 import { seededRandom, zipf } from './support/keys';
 import { positive, runBenchmark } from './support/options';
@@ -104,16 +104,21 @@ function entryOf(key: string): CacheEntry {
   return { key, body: BODY, tags: [], stamp: STAMP, storedAt: 0, ...windows };
 }
 
+/** The memory tier with room for so many objects. */
+function memoryOf(capacity: number): MemoryStore {
+  const probe = createMemoryStore(Number.MAX_SAFE_INTEGER);
+  probe.set(entryOf('0'.repeat(KEY_LENGTH)));
+  return createMemoryStore(probe.usage().bytes * capacity);
+}
+
 const POLICIES: readonly Policy[] = [
   {
     name: 'SIEVE, the memory tier',
     create: (capacity) => {
-      const probe = createMemoryStore(Number.MAX_SAFE_INTEGER);
-      void probe.set(entryOf('0'.repeat(KEY_LENGTH)));
-      const store = createMemoryStore(probe.usage().bytes * capacity);
+      const store = memoryOf(capacity);
       return (key) => {
         if (store.get(key) !== undefined) return true;
-        void store.set(entryOf(key));
+        store.set(entryOf(key));
         return false;
       };
     },
@@ -125,6 +130,18 @@ const POLICIES: readonly Policy[] = [
       return (key) => {
         if (lru.get(key) !== undefined) return true;
         lru.set(key, entryOf(key));
+        return false;
+      };
+    },
+  },
+  {
+    name: 'SIEVE, copies from L1 at their second time',
+    create: (capacity) => {
+      const store = memoryOf(capacity);
+      return (key) => {
+        if (store.get(key) !== undefined) return true;
+        const entry = entryOf(key);
+        if (store.wants(entry)) store.set(entry);
         return false;
       };
     },

@@ -1,4 +1,3 @@
-import { keptBytes } from '../kept-bytes';
 import { InternedTags, LastText } from './interned-texts';
 import type { CacheEntry, Position } from './types';
 
@@ -45,8 +44,8 @@ export function encodeEntry(entry: CacheEntry): Buffer {
 }
 
 /**
- * Reads what `encodeEntry` wrote, from `start` of `bytes` to their end; the body is a copy. Throws `EntryFormatError`
- * for anything else.
+ * Reads what `encodeEntry` wrote, from `start` of `bytes` to their end; the body is a part of them, and to be
+ * copied by whoever keeps it. Throws `EntryFormatError` for anything else.
  */
 export function decodeEntry(bytes: Buffer, start = 0): CacheEntry {
   const keyAt = keyStart(bytes, start);
@@ -91,12 +90,9 @@ function decode(bytes: Buffer, start: number, key: string): CacheEntry {
   }
   const epoch = epochs.read(bytes, epochAt, keyAt);
   if (lastStamp.seq !== seq || lastStamp.epoch !== epoch) lastStamp = { epoch, seq };
-  // A copy, so that a small entry does not keep the whole chunk alive that it arrived in.
-  const body = keptBytes(bodyLength);
-  bytes.copy(body, 0, bodyAt);
   return {
     key,
-    body,
+    body: bytes.subarray(bodyAt),
     tags: tagLists.read(bytes, tagsAt, bodyAt),
     stamp: lastStamp,
     storedAt: bytes.readDoubleLE(start + 1),

@@ -1,3 +1,4 @@
+import { Doorkeeper } from './doorkeeper';
 import { Sieve, type SieveNode } from './sieve';
 import type { BoundedStore, CacheEntry, StoreUsage } from './types';
 
@@ -17,6 +18,11 @@ export interface MemoryStore extends BoundedStore {
   set(entry: CacheEntry): void;
   delete(key: string): void;
   clear(): void;
+  /**
+   * Whether an entry that a lower tier has is worth a copy: any while there is room, and then what takes the place of an
+   * older one or was asked for lately. Copying in what is asked for once costs more than the answer, and its place.
+   */
+  wants(entry: CacheEntry): boolean;
   /** As `get`; counts as a use of the entry. */
   slot(key: string): MemorySlot | undefined;
   /** Every slot in the order of writing, without using it. Stays sound while entries come and go. */
@@ -42,6 +48,8 @@ const NOTHING: CacheEntry = {
 /** What a slot, its Map entry and the entry's small objects take on a 64-bit V8, roughly. */
 const OVERHEAD_BYTES = 320;
 const NEVER_CHECKED = -1;
+/** Bytes of the bound for which the doorkeeper remembers one key: it looks back further than the store holds. */
+const BYTES_PER_KNOWN_KEY = 256;
 
 /** Tier `memory`: bounded in bytes, evicting by SIEVE, so that a hit only sets a bit. */
 export function createMemoryStore(maxBytes: number): MemoryStore {
@@ -53,11 +61,13 @@ class SieveStore implements MemoryStore {
   readonly #maxBytes: number;
   readonly #slots = new Map<string, Slot>();
   readonly #sieve = new Sieve<Slot>();
+  readonly #doorkeeper: Doorkeeper;
   #bytes = 0;
   #evictions = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+    this.#doorkeeper = new Doorkeeper(maxBytes / BYTES_PER_KNOWN_KEY);
   }
 
   get(key: string): CacheEntry | undefined {
@@ -72,6 +82,11 @@ class SieveStore implements MemoryStore {
 
   slots(): IterableIterator<MemorySlot> {
     return this.#slots.values();
+  }
+
+  wants(entry: CacheEntry): boolean {
+    if (this.#bytes + sizeInMemory(entry) <= this.#maxBytes) return true;
+    return this.#slots.has(entry.key) || this.#doorkeeper.knows(entry.key);
   }
 
   set(entry: CacheEntry): void {

@@ -1,3 +1,4 @@
+import { keptBytes } from '../kept-bytes';
 import type { InvalidationIndex } from './invalidation-index';
 import type { MemorySlot, MemoryStore } from './memory-store';
 import type { CacheCounters } from './stats';
@@ -116,15 +117,17 @@ export class Tiers {
   }
 
   /**
-   * Copies a valid entry to the other tiers with its stamp: into memory, and while it is fresh from one of the lasting
-   * tiers to the other, so that the loss of either costs nothing. Another host's clock may be ahead; it must not
-   * lengthen the entry's life.
+   * Copies a valid entry to the other tiers with its stamp: into memory if it is worth it there, and while it is fresh
+   * from one of the lasting tiers to the other, so that the loss of either costs nothing. Another host's clock may be
+   * ahead; it must not lengthen the entry's life.
    */
   promote(found: CacheEntry, from: StoredTier, tiers: TierChoice): CacheEntry {
     const now = this.#clock();
     const entry = found.storedAt > now ? { ...found, storedAt: now } : found;
     this.#index.noteRetention(retainedUntil(entry) - entry.storedAt);
-    if (!tiers || tiers.includes('memory')) this.#write(this.#memory, entry);
+    const mayBeInMemory = !tiers || tiers.includes('memory');
+    // A copy of the body, which so far is a part of the larger piece that it was read with.
+    if (mayBeInMemory && this.#memory.wants(entry)) this.#write(this.#memory, { ...entry, body: copyOf(entry.body) });
     if (now < entry.storedAt + entry.ttlMs) {
       for (const store of this.#lasting) {
         if (store.tier !== from && (!tiers || tiers.includes(store.tier))) this.#write(store, entry);
@@ -165,4 +168,10 @@ export class Tiers {
       this.#counters.tierError(store.tier);
     }
   }
+}
+
+function copyOf(body: Buffer): Buffer {
+  const copy = keptBytes(body.length);
+  body.copy(copy);
+  return copy;
 }

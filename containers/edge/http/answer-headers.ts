@@ -41,7 +41,17 @@ export function serverTiming(answers: readonly CacheAnswer[]): string {
 }
 
 function timingText({ tier, ms }: { readonly tier: Tier; readonly ms: number }): string {
-  return `${tier === 'origin' ? 'infer' : tier};dur=${ms.toFixed(3)}`;
+  return `${tier === 'origin' ? 'infer' : tier};dur=${withMicroseconds(ms)}`;
+}
+
+const THOUSANDTHS = Array.from({ length: 1_000 }, (_, us) => `.${String(us).padStart(3, '0')}`);
+
+/** As `ms.toFixed(3)`, which costs more than to look an entry up in memory. */
+function withMicroseconds(ms: number): string {
+  const us = Math.round(ms * 1_000);
+  if (!(us >= 0 && us <= 0x7fffffff)) return ms.toFixed(3);
+  const whole = Math.trunc(us / 1_000);
+  return `${whole}${THOUSANDTHS[us - whole * 1_000]}`;
 }
 
 /** The slowest tier that had part in a batch, for metrics. */
@@ -60,6 +70,28 @@ export function answerHeaders(answer: CacheAnswer, cacheControl: string): Record
   };
 }
 
+/** `answerHeaders` as field lines, each ended by CRLF. */
+export function answerLines(answer: CacheAnswer, cacheControl: string): string {
+  let timings = '';
+  for (const timing of answer.timings) timings += timings === '' ? timingText(timing) : `, ${timingText(timing)}`;
+  return (
+    `cache-status: ${cacheStatus(answer)}\r\ncache-control: ${cacheControl}\r\n` +
+    `server-timing: ${timings}\r\n${CACHE_TAG_HEADER}: ${tagsText(answer.tags)}\r\n`
+  );
+}
+
+let lastTags: readonly string[] = [];
+let lastTagsText = '';
+
+/** Answers of one model, one after the other, have the same list. */
+function tagsText(tags: readonly string[]): string {
+  if (tags !== lastTags) {
+    lastTags = tags;
+    lastTagsText = tags.join(',');
+  }
+  return lastTagsText;
+}
+
 /** `Cache-Control` of a prediction asked by GET: public for as long as it stays fresh here, if its key names its version. */
 export function predictionCacheControl(ttlSeconds: number, versionIsNamed: boolean): string {
   return versionIsNamed && ttlSeconds > 0 ? `public, max-age=${ttlSeconds}` : 'no-store';
@@ -70,9 +102,7 @@ export function memoryHitStatus(ttlSeconds: number): string {
   return `${CACHE_NAME}; hit; detail=memory; ttl=${ttlSeconds}`;
 }
 
-const MEMORY_TIMINGS = Array.from({ length: 256 }, (_, us) => `memory;dur=${(us / 1000).toFixed(3)}`);
-
-/** `Server-Timing` of an answer from the memory tier; writing a number costs more than looking the entry up. */
+/** `Server-Timing` of an answer from the memory tier. */
 export function memoryTiming(ms: number): string {
-  return MEMORY_TIMINGS[Math.round(ms * 1000)] ?? `memory;dur=${ms.toFixed(3)}`;
+  return timingText({ tier: 'memory', ms });
 }

@@ -4,9 +4,9 @@ import type { AnswerReceiver, CacheAnswer, CacheEntry, Waiter } from '../cache/t
 import { parseFeatureRow } from '../inference/feature-row';
 import type { LoadedModel } from '../inference/loaded-model';
 import type { Tensor } from '../inference/tensors';
-import { answerHeaders, isHit, memoryHitStatus, memoryTiming, predictionCacheControl } from './answer-headers';
+import { answerLines, isHit, memoryHitStatus, memoryTiming, predictionCacheControl } from './answer-headers';
 import { hasBadDeadline, wireWaiter } from './deadline';
-import { flat, type HotContext, latin1, OK, sendError } from './hot-answer';
+import { type HotContext, latin1, OK, sendError } from './hot-answer';
 import { JSON_BODY_TYPES, parseJson } from './json-body';
 import { type KnownRequest, KnownRequests, type WrittenAnswer } from './known-requests';
 import { chooseFor, JSON_TYPE, predictionBody } from './predict-one';
@@ -114,8 +114,8 @@ class PredictExchange implements AnswerReceiver {
     const { model, versionIsNamed } = this.#resolved as Resolved;
     const { http } = this.#hot;
     const body = latin1(predictionBody(http.region, model, answer.body, isHit(answer)));
-    const headers = answerHeaders(answer, this.#method.cacheControl(answer.ttlSeconds, versionIsNamed));
-    this.#send(OK + fieldLines(flat(headers)) + contentLines(body) + dateLine(), body, answer.tier);
+    const lines = answerLines(answer, this.#method.cacheControl(answer.ttlSeconds, versionIsNamed));
+    this.#send(OK + lines + contentLines(body) + dateLine(), body, answer.tier);
     // Only what memory holds: what is asked for once in a while would cost more to remember than to read, and would
     // take the place of what is asked for often.
     if (!this.#isKnown && answer.tier === 'memory' && !answer.stale) this.#remember(body.length + answer.body.length);

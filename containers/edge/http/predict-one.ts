@@ -52,8 +52,15 @@ export function predictionBody(region: string, model: LoadedModel, body: Buffer,
   return `{"prediction":${predictionText(body)},"cached":${cached},${provenance(region, model)}}`;
 }
 
+/** What `provenance` has said of a model. */
+const provenances = new WeakMap<LoadedModel, { readonly region: string; readonly text: string }>();
+
 /** The fields that say who answered. */
 export function provenance(region: string, model: LoadedModel): string {
+  const said = provenances.get(model);
+  if (said?.region === region) return said.text;
   const fields = [region, model.name, model.version].map((value) => JSON.stringify(value));
-  return `"edge_region":${fields[0]},"model":${fields[1]},"version":${fields[2]}`;
+  const text = `"edge_region":${fields[0]},"model":${fields[1]},"version":${fields[2]}`;
+  provenances.set(model, { region, text });
+  return text;
 }

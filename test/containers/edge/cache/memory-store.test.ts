@@ -54,4 +54,21 @@ describe('the memory store', () => {
     expect(get(store, 'e')).toBe(true);
     expect(store.usage().entries).toBe(3);
   });
+
+  it('wants any copy while there is room, and then what it was offered before or holds an older one of', () => {
+    const store = createMemoryStore(8 * 1024);
+    const copyInto = (key: string): boolean => {
+      const entry = entryOf(key, { body: KIB });
+      const isWanted = store.wants(entry);
+      if (isWanted) store.set(entry);
+      return isWanted;
+    };
+    const whileThereIsRoom = Array.from({ length: 5 }, (_, i) => copyInto(`k${i}`));
+    expect(whileThereIsRoom).toEqual(Array(5).fill(true));
+    expect(copyInto('too many')).toBe(false);
+    expect(copyInto('k4')).toBe(true);
+    expect(copyInto('too many')).toBe(true);
+    expect(get(store, 'too many')).toBe(true);
+    expect(store.usage().evictions).toBe(1);
+  });
 });

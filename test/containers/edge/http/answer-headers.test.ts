@@ -1,7 +1,11 @@
+import fc from 'fast-check';
 import { createEdgeCache } from '../../../../containers/edge/cache/edge-cache';
 import { InvalidationIndex } from '../../../../containers/edge/cache/invalidation-index';
 import { createMemoryStore } from '../../../../containers/edge/cache/memory-store';
-import { answerHeaders, batchCacheStatus } from '../../../../containers/edge/http/answer-headers';
+import type { CacheAnswer } from '../../../../containers/edge/cache/types';
+import { answerHeaders, answerLines, batchCacheStatus } from '../../../../containers/edge/http/answer-headers';
+import { flat } from '../../../../containers/edge/http/hot-answer';
+import { fieldLines } from '../../../../containers/edge/http/wire/field-lines';
 import { filledWith } from '../cache/fixtures';
 
 describe('the Cache-Status of a prediction', () => {
@@ -26,5 +30,46 @@ describe('the Cache-Status of a prediction', () => {
     ]);
     expect(batchCacheStatus(answers)).toBe('mlcdn-edge; hit; detail="memory"; ttl=-1');
     await cache.close();
+  });
+});
+
+const tier = fc.constantFrom('memory', 'l1', 'l2', 'origin');
+const answers: fc.Arbitrary<CacheAnswer> = fc.record({
+  body: fc.constant(Buffer.alloc(0)),
+  tags: fc.array(fc.constantFrom('model:a', 'model:a:1', 'tenant:x'), { maxLength: 3 }),
+  tier,
+  collapsed: fc.boolean(),
+  ageSeconds: fc.nat(100),
+  ttlSeconds: fc.integer({ min: -100, max: 100 }),
+  stale: fc.boolean(),
+  stored: fc.boolean(),
+  timings: fc.array(fc.record({ tier, ms: fc.oneof(fc.double({ min: 0, max: 1e5, noNaN: true }), fc.constant(1e9)) }), {
+    minLength: 1,
+    maxLength: 4,
+  }),
+});
+
+describe('the headers of an answer', () => {
+  it('are the same as an object and as lines', () => {
+    fc.assert(
+      fc.property(answers, (answer) => {
+        expect(answerLines(answer, 'no-store')).toBe(fieldLines(flat(answerHeaders(answer, 'no-store'))));
+      }),
+    );
+  });
+
+  it('give the time of each tier in milliseconds, to the microsecond', () => {
+    fc.assert(
+      fc.property(answers, (answer) => {
+        const entries = answerHeaders(answer, 'no-store')['server-timing']?.split(', ') ?? [];
+        expect(entries.length).toBe(answer.timings.length);
+        entries.forEach((entry, i) => {
+          const [, name, ms] = /^(\w+);dur=(\d+\.\d{3})$/.exec(entry) ?? [];
+          const timing = answer.timings[i];
+          expect(name).toBe(timing?.tier === 'origin' ? 'infer' : timing?.tier);
+          expect(Math.abs(Number(ms) - (timing?.ms ?? 0))).toBeLessThan(0.000501);
+        });
+      }),
+    );
   });
 });
