@@ -60,6 +60,7 @@ function contenders(rows: number): (() => unknown)[] {
     inputs: [],
     outputs: [{ index: 0, binary: isBinary, classes: undefined }],
     timeoutUs: undefined,
+    form: undefined,
   });
   return [
     () => JSON.parse(flat.toString('latin1')),

@@ -7,6 +7,7 @@ import { elementCount, parseTensor, shapeFits, type Tensor } from '../inference/
 import { asObject } from './predict-request';
 import { type OutputWish, parseOutputWishes } from './v2/output-wishes';
 import type { InferBody } from './v2/request-body';
+import { knownForm, type RequestForm, rememberForm } from './v2/request-forms';
 import { parametersOf } from './v2/request-parameters';
 import { type Signature, specNamed } from './v2/signature';
 
@@ -18,6 +19,8 @@ export interface InferRequest {
   readonly outputs: readonly OutputWish[];
   /** How long the client waits, microseconds. */
   readonly timeoutUs: number | undefined;
+  /** What all requests with the same JSON have in common, where that is all but their elements. */
+  readonly form: RequestForm | undefined;
 }
 
 /**
@@ -25,15 +28,50 @@ export interface InferRequest {
  * ServiceError naming the field: ONNX Runtime itself ignores inputs it does not know.
  */
 export function parseInferRequest(body: InferBody, model: Signature): InferRequest {
-  if (body.json === undefined) return rawRequest(body.binary, model);
-  const fields = asObject(body.json, 'the body');
+  const { text, binary } = body;
+  const known = text === undefined || binary.length === 0 ? undefined : knownForm(model, text);
+  if (known !== undefined && known.bytes === binary.length) return requestOf(known, binary);
+  const json = body.json();
+  if (json === undefined) return rawRequest(binary, model);
+  const fields = asObject(json, 'the body');
   const { binaryOutput, timeoutUs } = parametersOf(fields.parameters);
-  return {
-    id: optionalString(fields.id, 'id'),
-    inputs: new InputReader(body, model).readAll(fields.inputs),
-    outputs: parseOutputWishes(fields.outputs, binaryOutput, model),
-    timeoutUs,
-  };
+  const id = optionalString(fields.id, 'id');
+  const reader = new InputReader(body, model);
+  const inputs = reader.readAll(fields.inputs);
+  const outputs = parseOutputWishes(fields.outputs, binaryOutput, model);
+  // An `id` makes it likely that the same JSON does not come again.
+  const isForm = reader.areAllBinary && id === undefined && text !== undefined;
+  const form = isForm ? formOf(inputs, reader.sizes, outputs, timeoutUs) : undefined;
+  if (form !== undefined && text !== undefined) rememberForm(model, text, form);
+  return { id, inputs, outputs, timeoutUs, form };
+}
+
+function formOf(
+  inputs: readonly Tensor[],
+  sizes: readonly number[],
+  outputs: readonly OutputWish[],
+  timeoutUs: number | undefined,
+): RequestForm {
+  const formInputs = inputs.map(({ name, datatype, shape }, i) => ({
+    name,
+    datatype,
+    shape,
+    elements: elementCount(shape),
+    bytes: sizes[i] ?? 0,
+  }));
+  const bytes = formInputs.reduce((sum, input) => sum + input.bytes, 0);
+  return { inputs: formInputs, bytes, outputs, timeoutUs, answer: undefined };
+}
+
+/** The request of a form whose binary data, as many bytes as it says, are these. Throws as `parseInferRequest`. */
+function requestOf(form: RequestForm, binary: Buffer): InferRequest {
+  let end = 0;
+  const inputs = form.inputs.map(({ name, datatype, shape, elements, bytes }, i) => {
+    end += bytes;
+    const data = readBinaryElements(datatype, binary.subarray(end - bytes, end), elements, `inputs[${i}]`);
+    return { name, datatype, shape, data };
+  });
+  return { id: undefined, inputs, outputs: form.outputs, timeoutUs: form.timeoutUs, form };
 }
 
 function optionalString(value: unknown, field: string): string | undefined {
@@ -45,6 +83,9 @@ function optionalString(value: unknown, field: string): string | undefined {
 class InputReader {
   readonly #body: InferBody;
   readonly #model: Signature;
+  /** Bytes of the binary data of each input that has them. */
+  readonly sizes: number[] = [];
+  #inputs = 0;
   #taken = 0;
   #exact: unknown;
 
@@ -75,7 +116,12 @@ class InputReader {
     throw new ServiceError('invalid_request', `the body has ${rest} bytes more than the binary data of its inputs`);
   }
 
+  get areAllBinary(): boolean {
+    return this.sizes.length === this.#inputs;
+  }
+
   #read(value: unknown, i: number): Tensor {
+    this.#inputs += 1;
     const field = `inputs[${i}]`;
     const input = asObject(value, field);
     const spec = specNamed(input.name, this.#model.inputs, `${field}.name`, this.#model);
@@ -111,6 +157,7 @@ class InputReader {
       throw invalidField(`${field}.parameters.binary_data_size`, expected, size);
     }
     this.#taken += size;
+    this.sizes.push(size);
     return this.#body.binary.subarray(this.#taken - size, this.#taken);
   }
 }
@@ -154,6 +201,7 @@ function rawRequest(binary: Buffer, model: Signature): InferRequest {
     inputs: [{ name, datatype, shape, data }],
     outputs: parseOutputWishes(undefined, true, model),
     timeoutUs: undefined,
+    form: undefined,
   };
 }
 

@@ -76,13 +76,13 @@ function registerModelRoutes(app: FastifyInstance, context: HttpContext, path: s
 
 async function answerInfer(context: HttpContext, request: ModelRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { headers } = request;
-  const { answer, ...sent } = await infer(context, {
+  const call = {
     ...namedBy(request),
     body: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
     headerLength: headers[HEADER_LENGTH_HEADER],
-    acceptEncoding: headers['accept-encoding'],
-    waiter: (timeoutUs) => requestWaiter(request, reply, timeoutUs),
-  });
+    waiter: (timeoutUs: number | undefined) => requestWaiter(request, reply, timeoutUs),
+  };
+  const { answer, ...sent } = await infer(context, call, headers['accept-encoding']);
   request.cacheLevel = answer.tier;
   for (const part of sent.headers) reply.headers(part);
   return reply.send(sent.body);

@@ -127,6 +127,11 @@ export function decodePrediction(body: Buffer): StoredOutput[] {
   return outputs;
 }
 
+/** What a prediction says of its outputs before their elements: two with the same head differ in elements only. */
+export function headOfPrediction(body: Buffer): Buffer {
+  return body.subarray(0, body.readUInt32LE(0));
+}
+
 /** JSON text of the first output: a bare value where it has one element, else a flat array. */
 export function predictionText(body: Buffer): string {
   const start = body.readUInt32LE(0);

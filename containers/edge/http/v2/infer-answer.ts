@@ -1,7 +1,13 @@
-import { decodePrediction, type StoredOutput, storedElementsAsJson } from '../../inference/prediction-body';
+import {
+  decodePrediction,
+  headOfPrediction,
+  type StoredOutput,
+  storedElementsAsJson,
+} from '../../inference/prediction-body';
 import type { InferRequest } from '../infer-request';
 import { JSON_TYPE } from '../predict-one';
 import { classify } from './classification';
+import type { OutputWish } from './output-wishes';
 import { HEADER_LENGTH_HEADER } from './request-body';
 import type { Signature } from './signature';
 
@@ -11,12 +17,22 @@ export interface InferAnswer {
   readonly body: string | Buffer;
 }
 
+/** How answers begin whose outputs are all binary and as the model orders them: with what is not in their elements. */
+export interface KnownAnswer {
+  /** What the prediction begins with. */
+  readonly predictionHead: Buffer;
+  readonly json: Buffer;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** The inference response for a prediction as the cache keeps it: JSON, then what is asked for as binary data. */
 export function writeInferAnswer(
   model: Signature & { readonly version: string },
-  { id, outputs }: InferRequest,
+  { id, outputs, form }: InferRequest,
   prediction: Buffer,
 ): InferAnswer {
+  const known = form?.answer;
+  if (known !== undefined && beginsWith(prediction, known.predictionHead)) return completed(known, prediction);
   const stored = decodePrediction(prediction);
   const texts: string[] = [];
   const binaries: Buffer[] = [];
@@ -31,10 +47,30 @@ export function writeInferAnswer(
   const json = `{${names},${idField}"outputs":[${texts.join(',')}]}`;
   if (!outputs.some(({ binary }) => binary)) return { headers: { 'content-type': JSON_TYPE }, body: json };
   const head = Buffer.from(json);
-  return {
-    headers: { 'content-type': 'application/octet-stream', [HEADER_LENGTH_HEADER]: String(head.length) },
-    body: Buffer.concat([head, ...binaries]),
-  };
+  const headers = { 'content-type': 'application/octet-stream', [HEADER_LENGTH_HEADER]: String(head.length) };
+  if (form !== undefined && areAllAsKept(outputs, stored.length)) {
+    // A copy: a part would keep all of the prediction in memory.
+    form.answer = { predictionHead: Buffer.from(headOfPrediction(prediction)), json: head, headers };
+  }
+  return { headers, body: Buffer.concat([head, ...binaries]) };
+}
+
+function beginsWith(prediction: Buffer, head: Buffer): boolean {
+  return prediction.length >= head.length && prediction.compare(head, 0, head.length, 0, head.length) === 0;
+}
+
+function completed({ predictionHead, json, headers }: KnownAnswer, prediction: Buffer): InferAnswer {
+  const body = Buffer.allocUnsafe(json.length + prediction.length - predictionHead.length);
+  body.set(json);
+  prediction.copy(body, json.length, predictionHead.length);
+  return { headers, body };
+}
+
+/** Whether all outputs are asked for as they are kept, one behind the other. */
+function areAllAsKept(outputs: readonly OutputWish[], count: number): boolean {
+  const isAsKept = ({ index, binary, classes }: OutputWish, i: number) =>
+    index === i && binary && classes === undefined;
+  return outputs.length === count && outputs.every(isAsKept);
 }
 
 function outputText(output: StoredOutput, binary: boolean): string {

@@ -1,12 +1,13 @@
 import type { CacheAnswer, Waiter } from '../../cache/types';
 import { ServiceError } from '../../errors';
+import type { LoadedModel } from '../../inference/loaded-model';
 import { answerHeaders } from '../answer-headers';
 import type { HttpContext } from '../context';
-import { parseInferRequest } from '../infer-request';
+import { type InferRequest, parseInferRequest } from '../infer-request';
 import { chooseModel, type ModelChoice } from '../model-choice';
 import { writeInferAnswer } from './infer-answer';
 import { splitBody } from './request-body';
-import { encodeBody } from './response-encoding';
+import { encodeBody, encodingFor } from './response-encoding';
 
 /** The model that a path names, and what the POP says of it. */
 export interface NamedModel {
@@ -19,9 +20,8 @@ export interface NamedModel {
 /** An inference request as it came over HTTP, its body decoded. */
 export interface InferCall extends NamedModel {
   readonly body: Buffer;
-  /** Values of request headers. */
+  /** Value of the request header that says where the JSON ends. */
   readonly headerLength: string | string[] | undefined;
-  readonly acceptEncoding: string | undefined;
   /** How long and by whom the answer is wanted, given the `timeout` of the request, microseconds. */
   waiter(timeoutUs: number | undefined): Waiter;
 }
@@ -34,19 +34,56 @@ export interface InferReply {
   readonly body: string | Buffer;
 }
 
-/** Answers one inference request. Rejects with a ServiceError. */
-export async function infer(context: HttpContext, call: InferCall): Promise<InferReply> {
+/** An inference request that fits its model, which is leased to it. */
+export interface OpenedInfer {
+  readonly model: LoadedModel;
+  readonly wanted: InferRequest;
+  readonly waiter: Waiter;
+  /** Ends the lease; to be called when the answer is written, or will not be. */
+  readonly release: () => void;
+}
+
+const VARY = { vary: 'accept-encoding' };
+
+/** Answers one inference request, encoded as its client likes. Rejects with a ServiceError. */
+export async function infer(
+  context: HttpContext,
+  call: InferCall,
+  acceptEncoding: string | undefined,
+): Promise<InferReply> {
+  const opened = openInfer(context, call);
+  try {
+    const answer = await context.predictor.predict(opened.model, opened.wanted.inputs, opened.waiter);
+    return await encodeReply(replyTo(opened, answer), acceptEncoding);
+  } finally {
+    opened.release();
+  }
+}
+
+/** Reads an inference request. Throws a ServiceError. */
+export function openInfer(context: HttpContext, call: InferCall): OpenedInfer {
   const { model, release } = chooseNamed(context, call);
   try {
     const wanted = parseInferRequest(splitBody(call.body, call.headerLength), model);
-    const answer = await context.predictor.predict(model, wanted.inputs, call.waiter(wanted.timeoutUs));
-    const written = writeInferAnswer(model, wanted, answer.body);
-    const encoded = await encodeBody(written.body, call.acceptEncoding);
-    const headers = [answerHeaders(answer, 'no-store'), written.headers, encoded.headers];
-    return { answer, headers, body: encoded.body };
-  } finally {
+    return { model, wanted, waiter: call.waiter(wanted.timeoutUs), release };
+  } catch (error) {
     release();
+    throw error;
   }
+}
+
+/** Writes the answer to a request, not compressed. */
+export function replyTo({ model, wanted }: OpenedInfer, answer: CacheAnswer): InferReply {
+  const written = writeInferAnswer(model, wanted, answer.body);
+  return { answer, headers: [answerHeaders(answer, 'no-store'), written.headers, VARY], body: written.body };
+}
+
+/** Compresses a reply where `Accept-Encoding` asks for it and it is worth it. */
+export async function encodeReply(reply: InferReply, acceptEncoding: string | undefined): Promise<InferReply> {
+  const encoding = encodingFor(reply.body, acceptEncoding);
+  if (encoding === undefined) return reply;
+  const body = await encodeBody(reply.body, encoding);
+  return { ...reply, headers: [...reply.headers, { 'content-encoding': encoding }], body };
 }
 
 /** Finds and leases the model that a path below `/v2/models` names. Throws a ServiceError. */

@@ -66,7 +66,7 @@ function permitted(context: HttpContext): ModelControl {
 function bodyOf(request: FastifyRequest): Record<string, unknown> {
   const body = request.body as Buffer | undefined;
   if (body === undefined || body.length === 0) return {};
-  return asObject(splitBody(body, undefined).json, 'the body');
+  return asObject(splitBody(body, undefined).json(), 'the body');
 }
 
 function parametersOf(request: FastifyRequest): Record<string, unknown> {

@@ -14,13 +14,26 @@ export const HEADER_LENGTH_HEADER = 'inference-header-content-length';
 const ALIGNMENT = 8;
 
 /** The body of an inference request: JSON, then binary tensor data. */
-export interface InferBody {
-  /** The parsed JSON; `undefined` in a raw request, which has none. */
-  readonly json: unknown;
-  /** The JSON once more, integers that `JSON.parse` may have rounded being decimal strings. */
-  readonly exactJson: () => unknown;
+export class InferBody {
+  /** The JSON; `undefined` in a raw request, which has none. */
+  readonly text: string | undefined;
   /** What follows the JSON. */
   readonly binary: Buffer;
+
+  constructor(text: string | undefined, binary: Buffer) {
+    this.text = text;
+    this.binary = binary;
+  }
+
+  /** The parsed JSON; `undefined` without any. Throws a ServiceError. */
+  json(): unknown {
+    return this.text === undefined ? undefined : parseJson(this.text);
+  }
+
+  /** The same, integers that `JSON.parse` may have rounded being decimal strings. */
+  exactJson(): unknown {
+    return this.text === undefined ? undefined : parseJson(quoteLongIntegers(this.text));
+  }
 }
 
 const DECODERS: ReadonlyMap<string, (body: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>> = new Map([
@@ -93,14 +106,12 @@ function tooLarge(limit: number): ServiceError {
 
 /**
  * Splits a body into JSON and binary tensor data at the length that the header gives; without the header all of it is
- * JSON, with 0 none of it. Throws a ServiceError when the length or the JSON is wrong.
+ * JSON, with 0 none of it. Throws a ServiceError when the length is wrong or the JSON no UTF-8.
  */
 export function splitBody(body: Buffer, headerLength: string | string[] | undefined): InferBody {
   const end = headerLength === undefined ? body.length : jsonLength(headerLength, body.length);
   const binary = body.subarray(end);
-  if (end === 0 && headerLength !== undefined) return { json: undefined, exactJson: () => undefined, binary };
-  const text = jsonText(body.subarray(0, end));
-  return { json: parseJson(text), exactJson: () => parseJson(quoteLongIntegers(text)), binary };
+  return new InferBody(end === 0 && headerLength !== undefined ? undefined : jsonText(body.subarray(0, end)), binary);
 }
 
 function jsonLength(value: string | string[], bodyLength: number): number {

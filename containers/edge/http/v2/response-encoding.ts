@@ -6,24 +6,21 @@ const MIN_BYTES = 1_024;
 
 const ENCODERS = { gzip: promisify(gzip), deflate: promisify(deflate) } as const;
 
+/** How a body may be compressed. */
 type Encoding = keyof typeof ENCODERS;
 
 const ENCODINGS: readonly Encoding[] = ['gzip', 'deflate'];
 
-/** A body and the headers that say how it is encoded. */
-export interface EncodedBody {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Buffer;
+/** How a body is to be compressed where `Accept-Encoding` asks for it and it is worth it; else `undefined`. */
+export function encodingFor(body: string | Buffer, acceptEncoding: string | undefined): Encoding | undefined {
+  const encoding = acceptEncoding === undefined ? undefined : preferredEncoding(acceptEncoding);
+  return encoding === undefined || Buffer.byteLength(body) < MIN_BYTES ? undefined : encoding;
 }
 
-/** Compresses a body where `Accept-Encoding` asks for gzip or deflate and it is worth it. */
-export async function encodeBody(body: string | Buffer, acceptEncoding: string | undefined): Promise<EncodedBody> {
-  const vary = { vary: 'accept-encoding' };
-  const encoding = acceptEncoding === undefined ? undefined : preferredEncoding(acceptEncoding);
-  if (encoding === undefined || Buffer.byteLength(body) < MIN_BYTES) return { headers: vary, body };
+/** Compresses a body. */
+export function encodeBody(body: string | Buffer, encoding: Encoding): Promise<Buffer> {
   // The fastest level: the next ones cost several times as much for a few per cent of a tensor.
-  const encoded = await ENCODERS[encoding](body, { level: constants.Z_BEST_SPEED });
-  return { headers: { ...vary, 'content-encoding': encoding }, body: encoded };
+  return ENCODERS[encoding](body, { level: constants.Z_BEST_SPEED });
 }
 
 /** The encoding of ours with the highest weight, gzip first among equals; `undefined` when none is wanted. RFC 9110, 12.5.3. */

@@ -1,6 +1,6 @@
 /** @jest-environment ./test/support/onnx-environment.cjs */
 import { deflateSync, gzipSync } from 'node:zlib';
-import type { Tensor } from '../../../../containers/edge/inference/tensors';
+import { type Tensor, tensorBytes } from '../../../../containers/edge/inference/tensors';
 import { type RunningEdge, startEdge, temporaryDirectory } from '../../../support/edge-service';
 import { identityModel, sumModel } from '../../../support/identity-model';
 import { binaryRequest, inferBinary, postInfer } from '../../../support/infer-client';
@@ -53,6 +53,47 @@ describe('binary tensor data', () => {
     });
     expect(answer.binary.get('sum')).toEqual(bytesOf(11, 22));
     expect(answer.binary.get('difference')).toEqual(bytesOf(9, 18));
+  });
+
+  describe('behind JSON that came before', () => {
+    it('is read anew, and answered with the elements of its own', async () => {
+      for (const n of [1, 2, 3]) {
+        const answer = await inferBinary(sum, [floats('a', 10 * n, 20 * n), floats('b', n, n)]);
+        expect(answer.binary.get('sum')).toEqual(bytesOf(11 * n, 21 * n));
+        expect(answer.binary.get('difference')).toEqual(bytesOf(9 * n, 19 * n));
+      }
+    });
+
+    it('is answered in the order asked, each time', async () => {
+      const outputs = [{ name: 'difference' }, { name: 'sum' }];
+      for (const n of [4, 5, 6]) {
+        const answer = await inferBinary(sum, [floats('a', 10 * n), floats('b', n)], { outputs });
+        expect([...answer.binary.keys()]).toEqual(['difference', 'sum']);
+        expect(answer.binary.get('difference')).toEqual(bytesOf(9 * n));
+        expect(answer.binary.get('sum')).toEqual(bytesOf(11 * n));
+      }
+    });
+
+    it('is answered with the lengths of its own, whatever those before were', async () => {
+      for (const data of [
+        ['ab', ''],
+        ['a', 'b'],
+        ['', 'é'],
+      ]) {
+        const answer = await inferBinary(texts, [{ name: 'x', datatype: 'BYTES', shape: [2], data }]);
+        expect(answer.binary.get('y')).toEqual(tensorBytes({ data }));
+      }
+    });
+
+    it('is refused where there is less or more of it than the JSON says', async () => {
+      const { body, jsonLength } = binaryRequest([floats('a', 1), floats('b', 2)]);
+      const headers = { [LENGTH]: `${jsonLength}` };
+      expect((await postInfer(sum, body, headers)).status).toBe(200);
+      for (const wrong of [body.subarray(0, -1), Buffer.concat([body, Buffer.of(0)])]) {
+        expect((await postInfer(sum, wrong, headers)).status).toBe(400);
+      }
+      expect((await postInfer(sum, body, headers)).status).toBe(200);
+    });
   });
 
   it('stands beside JSON, in requests and answers', async () => {
