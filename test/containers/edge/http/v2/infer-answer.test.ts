@@ -6,8 +6,8 @@ const MODEL = {
   name: 'picky',
   version: '1',
   inputs: [],
-  outputs: [{ name: 'found', datatype: 'FP32', shape: [-1] }],
-} as const;
+  outputs: [{ name: 'found', datatype: 'FP32' as const, shape: [-1] }],
+};
 
 const outputs = [{ index: 0, binary: true, classes: undefined }];
 const form: InferRequest['form'] = { inputs: [], bytes: 0, outputs, timeoutUs: undefined, answer: undefined };
