@@ -1,5 +1,6 @@
 import type { MemorySlot } from './memory-store';
 import type { CacheCounters } from './stats';
+import { throwApart } from './throw-apart';
 import type { AnswerReceiver, CacheAnswer, CacheEntry, StaleReason, Tier } from './types';
 
 /** What a look-up brought back: an entry and where it was found. */
@@ -65,13 +66,6 @@ export class Answers {
       throwApart(error);
     }
   }
-}
-
-/** A receiver that throws has a defect, which is to be seen, but not to keep others from their answers. */
-function throwApart(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }
 
 function remainingSeconds(ms: number, isStale: boolean): number {

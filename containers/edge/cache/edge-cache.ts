@@ -169,6 +169,16 @@ class TieredCache implements EdgeCache {
     return isFresh ? { entry, tier: 'memory' } : this.#finds.newerThan(entry, policy.tiers);
   }
 
+  seek(key: string, onFound: (found: Found | undefined) => void): void {
+    if (this.inMemory(key) === undefined) {
+      this.#finds.seek(key, undefined, onFound);
+      return;
+    }
+    const found = this.find(key);
+    if (found instanceof Promise) void found.then(onFound);
+    else onFound(found);
+  }
+
   recordHit(tier: StoredTier, stale?: StaleReason): void {
     this.#counters.hit(tier);
     if (stale !== undefined) this.#counters.servedStale(stale);

@@ -1,3 +1,4 @@
+import { throwApart } from './throw-apart';
 import { TierSearch } from './tier-search';
 import type { TierChoice, Tiers } from './tiers';
 import { TransientMap } from './transient-map';
@@ -17,7 +18,12 @@ export class Finds {
 
   /** The nearest lasting tier's entry, promoted. */
   nearest(key: string, choice: TierChoice): Promise<Found | undefined> {
-    return new Promise((resolve) => new Find(key, this.#tiers, choice, resolve).search(this.#tiers.lasting(choice)));
+    return new Promise((resolve) => this.seek(key, choice, resolve));
+  }
+
+  /** As `nearest`, calling back once. */
+  seek(key: string, choice: TierChoice, onOver: OnOver): void {
+    new Find(key, this.#tiers, choice, onOver).search(this.#tiers.lasting(choice));
   }
 
   /**
@@ -71,11 +77,19 @@ class Find extends TierSearch {
 
   protected override takes(entry: CacheEntry | undefined, tier: StoredTier): boolean {
     if (entry === undefined || entry.storedAt <= this.#storedAfter) return false;
-    this.#onOver({ entry: this.tiers.promote(entry, tier, this.#choice), tier });
+    this.#end({ entry: this.tiers.promote(entry, tier, this.#choice), tier });
     return true;
   }
 
   protected override notTaken(): void {
-    this.#onOver(undefined);
+    this.#end(undefined);
+  }
+
+  #end(found: Found | undefined): void {
+    try {
+      this.#onOver(found);
+    } catch (error) {
+      throwApart(error);
+    }
   }
 }

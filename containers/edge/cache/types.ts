@@ -247,6 +247,8 @@ export interface EdgeCache {
    * Counts no hit: `recordHit` and `recordMiss` do, once the caller has judged.
    */
   find(key: string, policy?: FillPolicy): Found | undefined | Promise<Found | undefined>;
+  /** As `find` over all tiers, for who needs no promise: calls back once, at once or later. */
+  seek(key: string, onFound: (found: Found | undefined) => void): void;
   /** The caller answers with what it found in `tier`; `stale` says why when that is past its freshness. */
   recordHit(tier: StoredTier, stale?: StaleReason): void;
   recordMiss(): void;

@@ -10,8 +10,12 @@ export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 're
 /** `Cache-Status` of a stored response: its remaining freshness in seconds, negative when stale, and its tier. */
 export function hitStatus(head: ResponseHead, tier: StoredTier, now: number, why?: 'revalidating' | 'error'): string {
   const ttl = Math.floor(head.freshness.lifetime - ageOf(head, now));
-  const detail = why === undefined ? tier : `"${tier}; stale while ${why}"`;
-  return `${CACHE_NAME}; hit; ttl=${ttl}; detail=${detail}`;
+  return hitStatusOf(ttl, why === undefined ? tier : `"${tier}; stale while ${why}"`);
+}
+
+/** As `hitStatus`, from whole seconds of freshness. */
+export function hitStatusOf(ttlSeconds: number, detail: string): string {
+  return `${CACHE_NAME}; hit; ttl=${ttlSeconds}; detail=${detail}`;
 }
 
 /** `Cache-Status` of a response that came from the origin. */

@@ -28,18 +28,21 @@ export function openExchange(
   const target = request.url ?? '';
   // Only a path: an absolute URL in the request line must not choose another origin.
   if (!target.startsWith('/')) throw new ServiceError('invalid_request', 'the request target must be a path');
-  const queryAt = target.indexOf('?');
-  const path = canonicalPath(queryAt === -1 ? target : target.slice(0, queryAt));
-  const key = queryAt === -1 ? path : path + target.slice(queryAt);
   return {
     request,
     response,
     target,
-    key,
-    policy: policyOf(path),
+    key: keyOf(target),
+    policy: policyOf(pathOf(target)),
     directives: requestDirectives(request.headers),
     onAnswer,
   };
+}
+
+/** The path of a request target. */
+export function pathOf(target: string): string {
+  const queryAt = target.indexOf('?');
+  return queryAt === -1 ? target : target.slice(0, queryAt);
 }
 
 /** Cache key of a request target: its path in canonical spelling (RFC 3986, 6.2.2), and its query as it is. */

@@ -82,7 +82,7 @@ export class HttpCache {
 
     const notes = notesOf(request);
     const isLookedUp = notes instanceof LookedUp;
-    const { ticket, selection } = isLookedUp ? notes : await lookUp(this.#cache, exchange.key, request.headers);
+    const { ticket, selection } = isLookedUp ? notes : await this.#lookUp(exchange);
     const { selected } = selection;
     const verdict = selected && judge(selected.head, directives, this.#clock());
     if (selected && (verdict === 'reuse' || verdict === 'reuse-and-refresh')) {
@@ -216,12 +216,18 @@ export class HttpCache {
     return flight;
   }
 
+  #lookUp({ key, request }: Exchange): Promise<LookedUp> {
+    return new Promise((resolve) => lookUp(this.#cache, key, request.headers, resolve));
+  }
+
   /** The origin's answer, or that of another task of the region which is asking it already. */
   async #arrive(exchange: Exchange, request: FillRequest): Promise<Arrival> {
     const { key, policy } = exchange;
     if (policy?.oncePerRegion !== true) return fillFromOrigin(this.#context, request);
     if (await this.#cache.joinRegionalFill(key)) {
-      const { selected } = await select(this.#cache, key, exchange.request.headers);
+      const { selected } = await new Promise<Selection>((resolve) =>
+        select(this.#cache, key, exchange.request.headers, resolve),
+      );
       if (selected && !selected.head.part && judge(selected.head, exchange.directives, this.#clock()) === 'reuse') {
         const { head, inlineBody } = selected;
         const open = () => openStored(this.#context.bodies, head, inlineBody);

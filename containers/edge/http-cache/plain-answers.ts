@@ -1,15 +1,12 @@
-import { canonicalPath, type RoutePolicy } from '../../../lib/core/cache-policy';
-import type { CacheEntry, EdgeCache, StoredTier } from '../cache/types';
-import { fieldLines } from '../http/wire/field-lines';
+import type { RoutePolicy } from '../../../lib/core/cache-policy';
+import type { CacheEntry, EdgeCache, Found, StoredTier } from '../cache/types';
 import type { RequestHead } from '../http/wire/request-head';
 import type { WireReply, WireRequest } from '../http/wire/types';
-import { flatFields, withOwnStatus } from './answer';
-import type { Directives } from './cache-control';
-import { hitStatus } from './cache-status';
-import { keyOf } from './exchange';
-import { judge } from './reuse';
-import { lookUp, type Selected } from './selection';
-import { ageOf, decodeStored, type ResponseHead } from './stored-response';
+import { hitStatusOf } from './cache-status';
+import { keyOf, pathOf } from './exchange';
+import type { PlainForm } from './plain-form';
+import { LookedUp, selectFrom } from './selection';
+import { currentAge, decodeHeld, decodePlain } from './stored-response';
 import { variantOf } from './vary';
 
 /** Bodies up to this are kept as text too, bytes: head and body then leave in one piece. */
@@ -27,17 +24,10 @@ const HEEDED_FIELDS: readonly string[] = [
   'pragma',
 ];
 
-/** What a field line may carry without ending it. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-
-const NO_DIRECTIVES: Directives = new Map();
-
-/** A stored response as it goes out: only `Cache-Status` and `Age` change, with its age. */
+/** A response of the memory tier as it goes out: only `Cache-Status` and `Age` change, with its age. */
 interface Written {
   readonly kind: 'response';
-  readonly head: ResponseHead;
-  /** Status line and all fields that stay, each line ended by CRLF. */
-  readonly start: string;
+  readonly form: PlainForm;
   readonly body: Buffer | string;
   readonly bytes: number;
   /** Age that `changing` says, seconds. */
@@ -75,14 +65,17 @@ export class PlainAnswers {
     const written = this.#find(request, keyOf(request.target));
     if (!written) return undefined;
 
-    const now = this.#clock();
-    if (judge(written.head, NO_DIRECTIVES, now) !== 'reuse') return undefined;
-    const ageSeconds = Math.floor(ageOf(written.head, now));
+    const { form } = written;
+    const age = currentAge(form.initialAge, form.responseTime, this.#clock());
+    if (age >= form.lifetime) return undefined;
+    const ageSeconds = Math.floor(age);
     if (ageSeconds !== written.ageSeconds) {
       written.ageSeconds = ageSeconds;
-      written.changing = changingLines(written.head, 'memory', now);
+      written.changing = changingLines(form, 'memory', age);
     }
-    return this.#send(written, written.changing, 'memory', reply);
+    this.#cache.recordHit('memory');
+    reply.send(form.start + written.changing, written.body);
+    return { status: form.status, bytes: written.bytes, level: 'memory' };
   }
 
   /**
@@ -92,36 +85,34 @@ export class PlainAnswers {
   takes(request: WireRequest, reply: WireReply, onSent: (sent: SentPlain) => void): boolean {
     const { method, target, head } = request;
     const fields = method === 'GET' && this.#isPlain(head) ? head.fields() : undefined;
-    const [path = ''] = target.split('?', 1);
-    if (fields === undefined || this.#policyOf(canonicalPath(path))?.cache === false) return false;
+    if (fields === undefined || this.#policyOf(pathOf(target))?.cache === false) return false;
     const key = keyOf(target);
     const form = this.#formUnder(key);
     // What memory holds and cannot answer with, no other tier answers any quicker.
     if (form !== undefined && form.kind !== 'varies') return false;
-    lookUp(this.#cache, key, fields).then(
-      (found) => {
-        const sent = this.#fromTier(found.selection.selected, reply);
-        if (sent === undefined) reply.pass(found);
-        else onSent(sent);
-      },
-      () => reply.pass(undefined),
-    );
+    const ticket = this.#cache.beginFill(key);
+    this.#cache.seek(key, (found) => {
+      if (found !== undefined && this.#answers(found, reply, onSent)) return;
+      selectFrom(this.#cache, key, fields, found, (selection) => {
+        const { selected } = selection;
+        const isVariant = selected !== undefined && selected.entry !== found?.entry;
+        if (!isVariant || !this.#answers(selected, reply, onSent)) reply.pass(new LookedUp(ticket, selection));
+      });
+    });
     return true;
   }
 
-  #fromTier(selected: Selected | undefined, reply: WireReply): SentPlain | undefined {
-    if (selected === undefined) return undefined;
-    const { entry, head, inlineBody, tier } = selected;
-    const now = this.#clock();
-    if (judge(head, NO_DIRECTIVES, now) !== 'reuse') return undefined;
-    const form = this.#formOf(entry, () => formOf({ kind: 'response', head, inlineBody }));
-    return form.kind === 'response' ? this.#send(form, changingLines(head, tier, now), tier, reply) : undefined;
-  }
-
-  #send({ head, start, body, bytes }: Written, changing: string, level: StoredTier, reply: WireReply): SentPlain {
-    this.#cache.recordHit(level);
-    reply.send(start + changing, body);
-    return { status: head.status, bytes, level };
+  /** Answers with what was found below memory, if it is a fresh response that can be answered so. */
+  #answers({ entry, tier }: Found, reply: WireReply, onSent: (sent: SentPlain) => void): boolean {
+    const plain = decodePlain(entry);
+    if (plain === undefined) return false;
+    const { form, inlineBody } = plain;
+    const age = currentAge(form.initialAge, form.responseTime, this.#clock());
+    if (age >= form.lifetime) return false;
+    this.#cache.recordHit(tier);
+    reply.send(form.start + changingLines(form, tier, age), textOf(inlineBody));
+    onSent({ status: form.status, bytes: inlineBody.length, level: tier });
+    return true;
   }
 
   #isPlain(head: RequestHead): boolean {
@@ -145,35 +136,33 @@ export class PlainAnswers {
   #formUnder(key: string): Form | undefined {
     const entry = this.#cache.inMemory(key);
     if (!entry) return undefined;
-    return this.#formOf(entry, () => formOf(decodeStored(entry)));
-  }
-
-  #formOf(entry: CacheEntry, make: () => Form): Form {
     let form = this.#forms.get(entry);
     if (form === undefined) {
-      form = make();
+      form = formOf(entry);
       this.#forms.set(entry, form);
     }
     return form;
   }
 }
 
-function changingLines(head: ResponseHead, tier: StoredTier, now: number): string {
-  const status = withOwnStatus(head.headers, hitStatus(head, tier, now));
-  return `cache-status: ${status}\r\nage: ${Math.floor(ageOf(head, now))}\r\n`;
+/** `age` in seconds. */
+function changingLines({ statusBehind, lifetime }: PlainForm, tier: StoredTier, age: number): string {
+  const own = hitStatusOf(Math.floor(lifetime - age), tier);
+  const status = statusBehind === '' ? own : `${statusBehind}, ${own}`;
+  return `cache-status: ${status}\r\nage: ${Math.floor(age)}\r\n`;
 }
 
-/** Left to others: parts, bodies in files, statuses without a body. */
-function formOf(item: ReturnType<typeof decodeStored>): Form {
-  if (item?.kind === 'varies') return item;
-  if (!item || item.head.part || item.head.bodyPlace.kind !== 'inline' || item.head.status === 204) {
-    return { kind: 'other' };
+function formOf(entry: CacheEntry): Form {
+  const plain = decodePlain(entry);
+  if (plain === undefined) {
+    const item = decodeHeld(entry);
+    return item?.kind === 'varies' ? item : { kind: 'other' };
   }
-  const { head, inlineBody } = item;
-  const fields = [...flatFields(head), 'content-length', String(inlineBody.length)];
-  // Node refuses to send such a response, and says so where the router answers.
-  if (![head.statusText, ...fields].every((text) => FIELD_VALUE.test(text))) return { kind: 'other' };
-  const start = `HTTP/1.1 ${head.status} ${head.statusText}\r\n${fieldLines(fields)}`;
-  const body = inlineBody.length <= MAX_TEXT_BYTES ? inlineBody.toString('latin1') : inlineBody;
-  return { kind: 'response', head, start, body, bytes: inlineBody.length, ageSeconds: -1, changing: '' };
+  const { form, inlineBody } = plain;
+  return { kind: 'response', form, body: textOf(inlineBody), bytes: inlineBody.length, ageSeconds: -1, changing: '' };
+}
+
+/** A body as it is sent: head and a short body leave in one piece. */
+function textOf(body: Buffer): Buffer | string {
+  return body.length <= MAX_TEXT_BYTES ? body.toString('latin1') : body;
 }

@@ -1,7 +1,7 @@
-import type { CacheEntry, EdgeCache, FillTicket, StoredTier } from '../cache/types';
+import type { CacheEntry, EdgeCache, FillTicket, Found, StoredTier } from '../cache/types';
 import type { ForwardReason } from './cache-status';
 import type { Fields } from './fields';
-import { decodeStored, type ResponseHead } from './stored-response';
+import { decodeHeld, decodeStored, type ResponseHead, type StoredItem } from './stored-response';
 import { variantOf } from './vary';
 
 /** A stored response that a request selects. */
@@ -32,25 +32,51 @@ export class LookedUp {
   }
 }
 
-/** Looks up the response that a request with these header fields selects. */
-export async function lookUp(cache: EdgeCache, key: string, fields: Fields): Promise<LookedUp> {
+/** Looks up the response that a request with these header fields selects; calls back once, at once or later. */
+export function lookUp(cache: EdgeCache, key: string, fields: Fields, onFound: (found: LookedUp) => void): void {
   const ticket = cache.beginFill(key);
-  return new LookedUp(ticket, await select(cache, key, fields));
+  select(cache, key, fields, (selection) => onFound(new LookedUp(ticket, selection)));
 }
 
-/** Finds the response that a request with these header fields selects (RFC 9111, 4.1). */
-export async function select(cache: EdgeCache, key: string, fields: Fields): Promise<Selection> {
-  const found = await cache.find(key);
-  const item = found && decodeStored(found.entry);
-  if (!found || !item) return { selected: undefined, flightKey: key, missReason: 'uri-miss' };
-  if (item.kind === 'response') {
-    return { selected: { ...item, ...found }, flightKey: key, missReason: 'stale' };
+/** Finds the response that a request with these header fields selects (RFC 9111, 4.1); calls back as `lookUp` does. */
+export function select(
+  cache: EdgeCache,
+  key: string,
+  fields: Fields,
+  onSelected: (selection: Selection) => void,
+): void {
+  cache.seek(key, (found) => selectFrom(cache, key, fields, found, onSelected));
+}
+
+/** As `select`, when `found` is what lies under the key. */
+export function selectFrom(
+  cache: EdgeCache,
+  key: string,
+  fields: Fields,
+  found: Found | undefined,
+  onSelected: (selection: Selection) => void,
+): void {
+  const item = found && read(found);
+  if (item?.kind === 'varies') {
+    selectVariant(cache, `${key}\n${variantOf(item.names, fields)}`, onSelected);
+    return;
   }
-  const variant = `${key}\n${variantOf(item.names, fields)}`;
-  const foundVariant = await cache.find(variant);
-  const variantItem = foundVariant && decodeStored(foundVariant.entry);
-  if (!foundVariant || variantItem?.kind !== 'response') {
-    return { selected: undefined, flightKey: variant, missReason: 'vary-miss' };
-  }
-  return { selected: { ...variantItem, ...foundVariant }, flightKey: variant, missReason: 'stale' };
+  const selected = found && selectedOf(found, item);
+  onSelected({ selected, flightKey: key, missReason: selected ? 'stale' : 'uri-miss' });
+}
+
+function selectVariant(cache: EdgeCache, variant: string, onSelected: (selection: Selection) => void): void {
+  cache.seek(variant, (found) => {
+    const selected = found && selectedOf(found, read(found));
+    onSelected({ selected, flightKey: variant, missReason: selected ? 'stale' : 'vary-miss' });
+  });
+}
+
+function read({ entry, tier }: Found): StoredItem | undefined {
+  return tier === 'memory' ? decodeHeld(entry) : decodeStored(entry);
+}
+
+function selectedOf({ entry, tier }: Found, item: StoredItem | undefined): Selected | undefined {
+  if (item?.kind !== 'response') return undefined;
+  return { entry, head: item.head, inlineBody: item.inlineBody, tier };
 }

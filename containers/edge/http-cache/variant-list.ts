@@ -1,5 +1,5 @@
 import { type EdgeCache, retainedUntil } from '../cache/types';
-import { decodeStored } from './stored-response';
+import { decodeHeld } from './stored-response';
 
 /**
  * How long the list of selecting fields that is stored under `key` is kept from now on, ms; 0 when there is none. Every
@@ -7,5 +7,5 @@ import { decodeStored } from './stored-response';
  */
 export function variantListKeptForMs(cache: Pick<EdgeCache, 'inMemory'>, key: string, clock: () => number): number {
   const entry = cache.inMemory(key);
-  return entry && decodeStored(entry)?.kind === 'varies' ? Math.max(0, retainedUntil(entry) - clock()) : 0;
+  return entry && decodeHeld(entry)?.kind === 'varies' ? Math.max(0, retainedUntil(entry) - clock()) : 0;
 }

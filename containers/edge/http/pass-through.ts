@@ -1,6 +1,7 @@
 import { METHODS } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../errors';
+import { pathOf } from '../http-cache/exchange';
 import type { HttpCache } from '../http-cache/http-cache';
 
 /** Paths that the service answers itself: a wrong method on one of them is an error, not the origin's business. */
@@ -8,7 +9,7 @@ const OWN_PATHS: readonly string[] = ['/predict', '/batch_predict', '/health', '
 
 /** Whether the service itself answers a request target, right or wrong, and nothing of it is ever stored. */
 export function isOwnPath(target: string): boolean {
-  const [path = ''] = target.split('?', 1);
+  const path = pathOf(target);
   return OWN_PATHS.includes(path) || path === '/v2' || path.startsWith('/v2/');
 }
 
@@ -21,7 +22,7 @@ export function registerPassThrough(app: FastifyInstance, httpCache: HttpCache |
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
     scope.all('/*', async (request, reply) => {
-      const path = request.url.split('?')[0] ?? '';
+      const path = pathOf(request.url);
       if (OWN_PATHS.includes(path)) {
         throw new ServiceError('method_not_allowed', `${path} does not answer ${request.method}`);
       }

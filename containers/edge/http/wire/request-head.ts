@@ -15,6 +15,7 @@ export class RequestHead {
   /** `Content-Length`; `undefined` without one. */
   readonly contentLength: number | undefined;
   readonly #values: ReadonlyMap<string, string>;
+  #fields: Readonly<Record<string, string>> | undefined = undefined;
   /** Whether a field came in several lines. */
   readonly repeats: boolean;
 
@@ -61,8 +62,13 @@ export class RequestHead {
     return this.#values.has(name);
   }
 
-  /** All fields by lower-case name; `undefined` where one came in several lines, which each field joins in its own way. */
+  /**
+   * All fields by lower-case name; `undefined` where one came in several lines, which each field joins in its own way. The
+   * same object each time: requests share heads.
+   */
   fields(): Readonly<Record<string, string>> | undefined {
-    return this.repeats ? undefined : Object.fromEntries(this.#values);
+    if (this.repeats) return undefined;
+    this.#fields ??= Object.freeze(Object.fromEntries(this.#values));
+    return this.#fields;
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import type { CacheEntry, Filled, FillTicket } from '../../../../containers/edge/cache/types';
+import type { CacheEntry, Filled, FillTicket, Found } from '../../../../containers/edge/cache/types';
 import type { InvalidateMessage } from '../../../../lib/core/control-message';
 import { deferred } from './fixtures';
 import { type Append, Log, Task } from './model-task';
@@ -122,7 +122,7 @@ class Region {
   /** As the HTTP cache asks: what is found may answer, fresh or stale; else the origin is asked under a ticket. */
   async #find(asked: Task, name: string): Promise<void> {
     const oldestAllowed = this.#oldestAllowed(asked, name);
-    const found = await asked.cache.find(name);
+    const found = await new Promise<Found | undefined>((resolve) => asked.cache.seek(name, resolve));
     if (found) return this.#judge(name, `found in ${found.tier}`, Number(found.entry.body), oldestAllowed);
     const ticket: FillTicket = asked.cache.beginFill(name);
     const origin = deferred<Filled>();

@@ -1,5 +1,8 @@
 import fc from 'fast-check';
+import { type PlainForm, plainFormOf } from '../../../../containers/edge/http-cache/plain-form';
 import {
+  decodeHeld,
+  decodePlain,
   decodeStored,
   encodeResponse,
   encodeVaries,
@@ -59,6 +62,22 @@ const headOf: fc.Arbitrary<ResponseHead> = fc.record(
   },
 );
 const bytes = fc.uint8Array({ maxLength: 1000 }).map((array) => Buffer.from(array));
+const PLAIN_HEAD: ResponseHead = {
+  ...{ status: 200, statusText: 'Fine', responseTime: 5, staleOnServerError: false, tags: ['a', 'b'], bodyBytes: 2 },
+  headers: {
+    etag: '"1"',
+    'set-cookie': ['a=1', 'b=2'],
+    'cache-status': 'behind; hit',
+    age: '3',
+    'content-length': '9',
+  },
+  bodyPlace: { kind: 'inline' },
+  freshness: {
+    ...{ lifetime: 60, initialAge: 3, alwaysRevalidate: false, neverStale: false },
+    ...{ staleWhileRevalidate: 0, staleIfError: 0 },
+  },
+};
+const withBody = (form: PlainForm | undefined, inlineBody: Buffer) => form && { form, inlineBody };
 const decoded = (body: Buffer) => decodeStored(entryOf('k', { body }));
 
 describe('a stored response', () => {
@@ -71,16 +90,57 @@ describe('a stored response', () => {
     );
   });
 
-  it('is decoded once for one entry', () => {
+  it('is decoded once for an entry that memory holds', () => {
     const entry = entryOf('k', { body: encodeVaries(['accept']) });
-    expect(decodeStored(entry)).toBe(decodeStored(entry));
+    expect(decodeHeld(entry)).toBe(decodeHeld(entry));
+    expect(decodeHeld(entry)).toEqual(decodeStored(entry));
+  });
+
+  it('has a plain form just where a plain answer may be given of it, with what the answer says', () => {
+    fc.assert(
+      fc.property(headOf, bytes, (head, body) => {
+        const entry = entryOf('k', { body: encodeResponse(head, body) });
+        expect(decodePlain(entry)).toEqual(withBody(plainFormOf(head, body.length), body));
+      }),
+    );
+  });
+
+  it('has a plain form for nearly every response', () => {
+    const form = plainFormOf(PLAIN_HEAD, 2);
+    expect(form).toMatchObject({
+      status: 200,
+      statusBehind: 'behind; hit',
+      lifetime: 60,
+      initialAge: 3,
+      responseTime: 5,
+    });
+    expect(form?.start).toBe(
+      'HTTP/1.1 200 Fine\r\netag: "1"\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx-amz-meta-cache-tag: a,b\r\ncontent-length: 2\r\n',
+    );
+  });
+
+  it.each<[string, Partial<ResponseHead>]>([
+    ['a part', { part: { first: 0, last: 1, complete: 2, asked: 'bytes=0-1' } }],
+    ['a body in a file', { bodyPlace: { kind: 'file', id: 'x' } }],
+    ['a status without a body', { status: 204 }],
+    ['a value that would end its line', { headers: { 'x-bad': 'a\r\nb: c' } }],
+    ['a value that no single byte can say', { headers: { 'x-wide': '\u0100' } }],
+    ['such a reason', { statusText: 'no\nreason' }],
+    ['such a tag', { tags: ['a\u0000'] }],
+  ])('has none for %s', (_what, fields) => {
+    expect(plainFormOf({ ...PLAIN_HEAD, ...fields }, 2)).toBeUndefined();
+  });
+
+  it('is never fresh in its plain form when the origin is to be asked each time', () => {
+    const freshness = { ...PLAIN_HEAD.freshness, alwaysRevalidate: true };
+    expect(plainFormOf({ ...PLAIN_HEAD, freshness }, 2)?.lifetime).toBeLessThan(0);
   });
 
   it('is nothing when it was written by another version, or is not whole', () => {
     const written = encodeVaries(['accept']);
-    const ofVersion2 = Buffer.from(written);
-    ofVersion2[0] = (ofVersion2[0] ?? 0) + 16;
-    expect(decoded(ofVersion2)).toBeUndefined();
+    const ofAnother = Buffer.from(written);
+    ofAnother[0] = (ofAnother[0] ?? 0) + 16;
+    expect(decoded(ofAnother)).toBeUndefined();
     for (let length = 0; length < written.length; length++) {
       expect(decoded(written.subarray(0, length))).toBeUndefined();
     }
@@ -93,9 +153,10 @@ describe('a stored response', () => {
       }),
       {
         examples: [
-          [Buffer.from([16])],
-          [Buffer.from([16, 2, 0, 0, 0, 0x7b])],
-          [Buffer.from([19, 2, 0, 0, 0, 0x7b, 0x7d])],
+          [Buffer.from([32])],
+          [Buffer.from([32, 2, 0, 0, 0, 0, 0, 0, 0, 0x7b])],
+          [Buffer.from([32, 2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d])],
+          [Buffer.from([35, 2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d])],
         ],
       },
     );

@@ -1,8 +1,9 @@
 /** @jest-environment ./test/support/onnx-environment.cjs */
 import { temporaryDirectory } from '../../../support/edge-service';
 import { type HttpService, startHttpService } from '../../../support/http-service';
-import { type RawAnswer, rawRequest } from '../../../support/raw-http';
+import { rawRequest } from '../../../support/raw-http';
 import { tinyManifest, tinyModel, writeModel } from '../../../support/tiny-models';
+import { comparable } from './comparable';
 
 const LIVE = 'x-mlcdn-live-version';
 
@@ -25,11 +26,6 @@ const ask = (path: string) => (body: string, headers: Record<string, string>) =>
   rawRequest(edge.url, { method: 'POST', path, headers, body });
 const asHot = ask('/batch_predict');
 const asRouted = ask('/batch_predict?');
-
-const comparable = ({ status, headers, body }: RawAnswer) => {
-  const { date, 'server-timing': timing, ...others } = headers;
-  return { status, body, hasDate: date !== undefined, timing: timing?.replace(/[\d.]+/g, '#'), ...others };
-};
 
 describe('POST /batch_predict in front of the router', () => {
   it.each([

@@ -1,8 +1,9 @@
 /** @jest-environment ./test/support/onnx-environment.cjs */
 import { temporaryDirectory } from '../../../support/edge-service';
 import { type HttpService, startHttpService } from '../../../support/http-service';
-import { type RawAnswer, rawRequest, rawSocket } from '../../../support/raw-http';
+import { rawRequest, rawSocket } from '../../../support/raw-http';
 import { tinyManifest, tinyModel, writeModel } from '../../../support/tiny-models';
+import { comparable } from './comparable';
 
 let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
 let edge: HttpService;
@@ -24,11 +25,6 @@ const ask = (path: string, body: string | Buffer, headers: Record<string, string
 const asHot = ask;
 const asRouted = (path: string, body: string | Buffer, headers: Record<string, string>) =>
   ask(path, body, { ...headers, 'content-encoding': 'identity' });
-
-const comparable = ({ status, headers, body }: RawAnswer) => {
-  const { date, 'server-timing': timing, ...others } = headers;
-  return { status, body, hasDate: date !== undefined, timing: timing?.replace(/[\d.]+/g, '#'), ...others };
-};
 
 const PATH = '/v2/models/tiny/infer';
 const json = (fields: object = {}, input: object = {}) =>

@@ -2,8 +2,9 @@
 import { parseFeatureRow } from '../../../../containers/edge/inference/feature-row';
 import { temporaryDirectory } from '../../../support/edge-service';
 import { type HttpService, startHttpService } from '../../../support/http-service';
-import { type RawAnswer, rawRequest, rawSocket } from '../../../support/raw-http';
+import { rawRequest, rawSocket } from '../../../support/raw-http';
 import { tinyManifest, tinyModel, writeModel } from '../../../support/tiny-models';
+import { comparable } from './comparable';
 
 const LIVE = 'x-mlcdn-live-version';
 
@@ -27,11 +28,6 @@ const asHot = (body: string, headers: Record<string, string> = {}) =>
   rawRequest(edge.url, { method: 'POST', path: '/predict', headers, body });
 const asRouted = (body: string, headers: Record<string, string> = {}) =>
   rawRequest(edge.url, { method: 'POST', path: '/predict?', headers, body });
-
-const comparable = ({ status, headers, body }: RawAnswer) => {
-  const { date, 'server-timing': timing, ...others } = headers;
-  return { status, body, hasDate: date !== undefined, timing: timing?.replace(/[\d.]+/g, '#'), ...others };
-};
 
 async function inMemory(body: string, headers: Record<string, string> = {}): Promise<void> {
   for (let i = 0; i < 3; i++) await asRouted(body, headers);
