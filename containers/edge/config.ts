@@ -86,6 +86,10 @@ export const EdgeEnvironment = z.object({
    */
   MODEL_CONTROL: z.enum(['explicit', 'none'], { error: 'must be explicit or none' }).optional(),
   TASK_ID: text.optional(),
+  /** The ECS agent of this task, which can protect it from scale-in; ECS sets it, and without it nobody is asked. */
+  ECS_AGENT_URI: url(['http:', 'https:']).optional(),
+  /** How long a body must have been on its way to its client before the task is protected for its sake. */
+  PROTECT_TRANSFERS_AFTER_SECONDS: wholeNumber('a time in seconds', 1, 3_600).prefault('10'),
 });
 
 /** Configuration of an edge task. */
@@ -119,6 +123,9 @@ export interface EdgeConfig {
   readonly modelWorkers: number | undefined;
   readonly modelRunTimeoutMs: number;
   readonly taskId: string;
+  /** `undefined` outside ECS. */
+  readonly ecsAgentUri: string | undefined;
+  readonly protectTransfersAfterMs: number;
 }
 
 /** A configuration that cannot be used; the message is one sentence for whoever set it. */
@@ -164,6 +171,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     modelWorkers: variables.MODEL_WORKERS,
     modelRunTimeoutMs: variables.MODEL_RUN_TIMEOUT_MS,
     taskId: variables.TASK_ID ?? randomUUID(),
+    ecsAgentUri: variables.ECS_AGENT_URI,
+    protectTransfersAfterMs: variables.PROTECT_TRANSFERS_AFTER_SECONDS * 1000,
   };
 }
 

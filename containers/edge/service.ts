@@ -11,6 +11,7 @@ import { HitRateMeter } from './hit-rate-meter';
 import { createApp } from './http/app';
 import { HttpCache } from './http-cache/http-cache';
 import { OriginClient } from './http-cache/origin-client';
+import { Transfers } from './http-cache/transfers';
 import { Scheduler } from './inference/execution/scheduler';
 import { createSessionHost } from './inference/execution/session-host';
 import type { ExecutionHost } from './inference/execution/types';
@@ -18,6 +19,7 @@ import { Predictor } from './inference/predictor';
 import { createMetrics, type Metrics } from './metrics';
 import { exportModelMetrics } from './model-metrics';
 import { createModelSupply } from './model-supply';
+import { exportTaskProtection, TaskProtection } from './task-protection';
 import { exportWorkerMetrics } from './worker-metrics';
 
 /** Share of the disk tier's bytes that large bodies may fill; the rest is the log of entries. */
@@ -70,6 +72,7 @@ export async function createEdgeService(
   });
   const { cache } = open;
   const bodies = await openBodies(config, log);
+  const transfers = new Transfers();
   const httpCache =
     config.originUrl === undefined
       ? undefined
@@ -78,6 +81,7 @@ export async function createEdgeService(
           bodies,
           origin: new OriginClient(new URL(config.originUrl)),
           policies: config.routePolicies,
+          transfers,
         });
   if (config.redisUrl === undefined) log.info('REDIS_URL is not set: no L1, and invalidations do not reach this task');
 
@@ -97,6 +101,7 @@ export async function createEdgeService(
   });
   exportModelMetrics(metrics.registry, supply.repository);
   exportWorkerMetrics(metrics.registry, () => host.counts());
+  const protecting = protect(config, transfers, metrics, log);
   const app = createApp(
     {
       region: config.region,
@@ -136,9 +141,12 @@ export async function createEdgeService(
     metrics,
     drain: () => {
       draining = true;
+      // ECS has decided by now.
+      protecting?.stop();
     },
     async close() {
       clearInterval(loadSampling);
+      protecting?.stop();
       await app.close();
       await reports?.stop();
       await supply.stop();
@@ -154,6 +162,19 @@ export async function createEdgeService(
 async function openBodies(config: EdgeConfig, log: FastifyBaseLogger): Promise<BodyStore | undefined> {
   if (config.diskCacheDir === undefined) return undefined;
   return openRetriedBodyStore(join(config.diskCacheDir, 'bodies'), config.diskCacheMaxBytes * BODY_SHARE, log);
+}
+
+/** Protects the task from scale-in while long transfers are under way; nothing outside ECS. */
+function protect(
+  { ecsAgentUri, protectTransfersAfterMs }: EdgeConfig,
+  transfers: Transfers,
+  metrics: Metrics,
+  log: FastifyBaseLogger,
+): { stop(): void } | undefined {
+  if (ecsAgentUri === undefined) return undefined;
+  const protection = new TaskProtection({ agentUri: ecsAgentUri, transfers, afterMs: protectTransfersAfterMs, log });
+  exportTaskProtection(metrics.registry, protection);
+  return protection.start();
 }
 
 /** Counts large bodies as part of the disk tier, which they are to an operator. */

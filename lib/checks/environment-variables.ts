@@ -28,6 +28,8 @@ const MAY_BE_LEFT_OUT: Readonly<Record<string, string>> = {
   MODEL_VERSION_POLICY: 'the live version and the one before it',
   MODEL_CONTROL: 'the channels decide',
   TASK_ID: 'ECS tells it',
+  ECS_AGENT_URI: 'ECS tells it',
+  PROTECT_TRANSFERS_AFTER_SECONDS: 'well below the time that a task has to leave',
   CLOUDWATCH_DEPLOYMENT: 'set on the task that tries a version, which reports apart from the others',
 };
 

@@ -21,6 +21,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     arn: 'cloudwatch:{region}:{account}:alarm:{name}',
     ref: 'arn',
   },
+  'AWS::ECS::Cluster': { name: 'ClusterName', arn: 'ecs:{region}:{account}:cluster/{name}', ref: 'name' },
   'AWS::ElastiCache::ReplicationGroup': {
     name: 'ReplicationGroupId',
     arn: 'elasticache:{region}:{account}:replicationgroup:{name}',

@@ -14,6 +14,7 @@ import { networkFlows } from './network-flows';
 import { replication } from './replication';
 import { retention } from './retention';
 import { runtimePermissions } from './runtime-permissions';
+import { scaleIn } from './scale-in';
 import { securityGroupWeight } from './security-group-weight';
 import { serviceRoles } from './service-roles';
 import { stackOrder } from './stack-order';
@@ -38,6 +39,7 @@ export const CHECKS: readonly Check[] = [
   alarms,
   environmentVariables,
   containers,
+  scaleIn,
   retention,
 ];
 

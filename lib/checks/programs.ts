@@ -105,3 +105,8 @@ export function bundles({ directory }: Program, name: string): boolean {
 export function connectsToCache({ environment }: Program): boolean {
   return environment.REDIS_IAM_USER !== undefined;
 }
+
+/** Whether a task asks the ECS agent for protection from scale-in, which calls ECS as the task's role. */
+export function protectsItself({ kind, directory }: Program): boolean {
+  return kind === 'task' && ownCodeOf(directory).includes('/task-protection/v1/state');
+}

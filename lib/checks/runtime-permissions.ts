@@ -1,10 +1,10 @@
 import { managedPolicy } from '../../local/iam/managed-policies';
-import type { CheckedStack } from './assembly';
+import { type CheckedStack, resourceBehind } from './assembly';
 import type { Check, Finding } from './finding';
 import { listAt, textAt } from './json';
 import { type Grant, missing, type Need, unusedIn } from './permissions';
 import { policiesOfRole } from './policies';
-import { bundles, connectsToCache, type Program, programsOf, sdkCallsOf } from './programs';
+import { bundles, connectsToCache, type Program, programsOf, protectsItself, sdkCallsOf } from './programs';
 import { SDK_ACTIONS } from './sdk-actions';
 
 /** What Lambda asks of the role of a function in a VPC. Source: Lambda developer guide, "Required IAM permissions". */
@@ -123,12 +123,24 @@ function needsOf(program: Program): Need[] {
     ],
     why: 'it logs in to Valkey by IAM',
   };
+  const protection = {
+    action: 'ecs:UpdateTaskProtection',
+    resources: clustersOf(stack, resource.ref).map(
+      (cluster) => `arn:aws:ecs:${stack.region}:${stack.account}:task/${cluster}/id`,
+    ),
+    why: 'it asks the ECS agent for protection from scale-in',
+  };
   const failed = failureQueues(stack, resource.ref).map((queue) => ({
     action: 'sqs:SendMessage',
     resources: [queue],
     why: 'Lambda keeps its failed events there',
   }));
-  return [...calls, ...(connectsToCache(program) ? [login] : []), ...failed];
+  return [
+    ...calls,
+    ...(connectsToCache(program) ? [login] : []),
+    ...(protectsItself(program) ? [protection] : []),
+    ...failed,
+  ];
 }
 
 /** Resources that an action of a program is asked for, by the variables that name them. */
@@ -143,6 +155,13 @@ function targetsOf(action: string, { environment, stack }: Program): string[] {
   };
   if (action.startsWith('cloudfront-keyvaluestore:')) return [environment.KEY_VALUE_STORE_ARN ?? '*'];
   return [...(named[action] ?? ['*'])];
+}
+
+/** Names of the clusters whose services run a task definition. */
+function clustersOf(stack: CheckedStack, taskRef: string): string[] {
+  return stack.resources
+    .filter(({ type, properties }) => type === 'AWS::ECS::Service' && textAt(properties, 'TaskDefinition') === taskRef)
+    .map(({ properties }) => resourceBehind(stack, textAt(properties, 'Cluster'))?.name ?? '');
 }
 
 function failureQueues(stack: CheckedStack, functionRef: string): string[] {

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import type { IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import {
   type Connections,
@@ -102,6 +102,7 @@ export class EdgeService extends Construct implements IConnectable {
     });
     const task = this.taskDefinition('Task', props, logGroup);
     grantModels(task, props.modelBucket);
+    grantProtection(task, props.serviceName);
     this.taskRole = task.taskRole;
 
     const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
@@ -274,4 +275,15 @@ function grantModels(task: FargateTaskDefinition, bucket: IBucket): void {
     'Versions and models are published after the deployment; the region serves all of them.',
   );
   acknowledgeWildcards(task, ['*'], 'ecr:GetAuthorizationToken, which pulls the image, knows no resources.');
+}
+
+/**
+ * By the ECS agent, which calls ECS as the task's role, a task keeps itself from being taken away while it sends a large
+ * body. The cluster is in the ARN, so a condition on `ecs:cluster` would say the same again; the task's own id is known to
+ * no policy.
+ */
+function grantProtection(task: FargateTaskDefinition, clusterName: string): void {
+  const ofCluster = Stack.of(task).formatArn({ service: 'ecs', resource: 'task', resourceName: `${clusterName}/*` });
+  task.addToTaskRolePolicy(new PolicyStatement({ actions: ['ecs:UpdateTaskProtection'], resources: [ofCluster] }));
+  acknowledgeWildcards(task, [ofCluster], 'Tasks get their ids when they start; the cluster has no others than these.');
 }

@@ -8,6 +8,7 @@ export interface TaskPlace {
   /** Directory whose subdirectories are the task's volumes. */
   readonly volumeDirectory: string;
   readonly metadataUri: string;
+  readonly agentUri: string;
 }
 
 /**
@@ -38,5 +39,6 @@ export function containerEnvironment(
     // In a container every interface is the task's own; here it would be the whole network's.
     HOST: '127.0.0.1',
     ECS_CONTAINER_METADATA_URI_V4: place.metadataUri,
+    ECS_AGENT_URI: place.agentUri,
   };
 }

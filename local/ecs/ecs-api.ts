@@ -4,6 +4,7 @@ import { ServiceError } from '../aws-front/service-error';
 import type { AwsApi, CallContext } from '../engine/types';
 import type { Service } from './service';
 import type { Task } from './task';
+import { changeProtection, PROTECTION_MINUTES, type ProtectionAnswer, protectionOf } from './task-protection';
 
 const inCluster = { cluster: z.string().default('default') };
 
@@ -11,9 +12,19 @@ const ListTasks = z.looseObject({ ...inCluster, serviceName: z.string().optional
 const DescribeTasks = z.looseObject({ ...inCluster, tasks: z.array(z.string()).min(1) });
 const StopTask = z.looseObject({ ...inCluster, task: z.string(), reason: z.string().default('Task stopped by user') });
 const DescribeServices = z.looseObject({ ...inCluster, services: z.array(z.string()).min(1) });
-const UpdateService = z.strictObject({ ...inCluster, service: z.string(), desiredCount: z.int().min(0) });
+const UpdateService = z.strictObject({
+  ...inCluster,
+  service: z.string(),
+  desiredCount: z.int().min(0).optional(),
+  forceNewDeployment: z.boolean().default(false),
+});
+const GetTaskProtection = z.strictObject({ ...inCluster, tasks: z.array(z.string()).min(1).max(10) });
+const UpdateTaskProtection = GetTaskProtection.extend({
+  protectionEnabled: z.boolean(),
+  expiresInMinutes: z.int().min(PROTECTION_MINUTES.min).max(PROTECTION_MINUTES.max).optional(),
+});
 
-/** The ECS API for operators: look at tasks and services, stop a task, change the desired count. */
+/** The ECS API for operators: look at tasks and services, stop and protect tasks, scale and redeploy a service. */
 export function ecsApi(services: () => readonly Service[]): AwsApi {
   const servicesOf = (cluster: string, { region }: CallContext) =>
     services().filter(({ options }) => options.blueprint.region === region && isNamed(cluster, options.clusterArn));
@@ -57,13 +68,58 @@ export function ecsApi(services: () => readonly Service[]): AwsApi {
       return { services: names.map((name) => serviceDescription(serviceNamed(cluster, name, context))), failures: [] };
     },
     UpdateService: (input, context) => {
-      const { cluster, service: name, desiredCount } = parse(UpdateService, input);
+      const { cluster, service: name, desiredCount, forceNewDeployment } = parse(UpdateService, input);
       const service = serviceNamed(cluster, name, context);
-      service.scale(desiredCount);
+      if (desiredCount !== undefined) service.scale(desiredCount);
+      if (forceNewDeployment) service.redeploy();
       return { service: serviceDescription(service) };
+    },
+    GetTaskProtection: (input, context) => {
+      const { cluster, tasks } = parse(GetTaskProtection, input);
+      return protections(
+        tasks,
+        (name) => taskNamed(cluster, name, context),
+        ({ task }) => protectionOf(task),
+      );
+    },
+    UpdateTaskProtection: (input, context) => {
+      const {
+        cluster,
+        tasks,
+        protectionEnabled: enabled,
+        expiresInMinutes: minutes,
+      } = parse(UpdateTaskProtection, input);
+      const change = ({ service, task }: OwnedTask) => changeProtection(service, task, { enabled, minutes });
+      return protections(tasks, (name) => taskNamed(cluster, name, context), change);
     },
   };
   return jsonApi('ecs', actions);
+}
+
+interface OwnedTask {
+  readonly service: Service;
+  readonly task: Task;
+}
+
+/** The answer of both calls about protection: how each task stands, and those of which it cannot be said. */
+function protections(
+  names: readonly string[],
+  find: (name: string) => OwnedTask | undefined,
+  ask: (owned: OwnedTask) => ProtectionAnswer,
+): object {
+  const answers = names.map((name) => {
+    const owned = find(name);
+    const missing: ProtectionAnswer = { failure: { reason: 'MISSING', detail: 'there is no such task' } };
+    return { arn: owned?.task.arn(owned.task.id) ?? name, answer: owned ? ask(owned) : missing };
+  });
+  return {
+    protectedTasks: answers.flatMap(({ arn, answer }) => {
+      if (!('protection' in answer)) return [];
+      const { enabled, until } = answer.protection;
+      return [{ taskArn: arn, protectionEnabled: enabled, expirationDate: until && until.getTime() / 1000 }];
+    }),
+    failures: answers.flatMap(({ arn, answer }) => ('failure' in answer ? [{ arn, ...answer.failure }] : [])),
+  };
 }
 
 /** Whether `name` is the ARN or its last part. */

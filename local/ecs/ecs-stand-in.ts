@@ -7,6 +7,7 @@ import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types'
 import { ecsApi } from './ecs-api';
 import { ECS_TASKS, executionFindings } from './execution-role';
 import { Service } from './service';
+import { TaskAgentEndpoint } from './task-agent';
 import { type TaskBlueprint, taskBlueprint } from './task-blueprint';
 import { TaskMetadataEndpoint } from './task-metadata';
 
@@ -46,16 +47,18 @@ export class EcsStandIn {
   private readonly blueprints = new Map<string, TaskBlueprint>();
   private readonly services = new Map<string, Service>();
   private metadata: TaskMetadataEndpoint | undefined;
+  private agent: TaskAgentEndpoint | undefined;
 
   private constructor(
     private readonly platform: Platform,
     private readonly elb: ElbStandIn,
   ) {}
 
-  /** Opens the task metadata endpoint; `close` ends it. */
+  /** Opens the endpoints that tasks ask about themselves; `close` ends them. */
   static async start(platform: Platform, elb: ElbStandIn): Promise<EcsStandIn> {
     const ecs = new EcsStandIn(platform, elb);
     ecs.metadata = await TaskMetadataEndpoint.start((taskId) => ecs.identify(taskId));
+    ecs.agent = await TaskAgentEndpoint.start((taskId) => ecs.find(taskId));
     return ecs;
   }
 
@@ -73,7 +76,7 @@ export class EcsStandIn {
   }
 
   async close(): Promise<void> {
-    await this.metadata?.close();
+    await Promise.all([this.metadata?.close(), this.agent?.close()]);
   }
 
   private startCluster(resource: Resource): Running {
@@ -124,7 +127,8 @@ export class EcsStandIn {
         targetGroups: properties.LoadBalancers.map(({ TargetGroupArn }) => this.elb.targetGroup(TargetGroupArn)),
         gracePeriodMs: properties.HealthCheckGracePeriodSeconds * 1000,
         taskArn: (id) => inCluster('task', id),
-        metadataUri: (id) => this.metadataUri(id),
+        metadataUri: (id) => opened(this.metadata).uri(id),
+        agentUri: (id) => opened(this.agent).uri(id),
       },
       this.platform,
     );
@@ -140,16 +144,21 @@ export class EcsStandIn {
     };
   }
 
-  private metadataUri(taskId: string): string {
-    if (!this.metadata) throw new Error('the task metadata endpoint is not open');
-    return this.metadata.uri(taskId);
-  }
-
-  private identify(taskId: string) {
+  private find(taskId: string) {
     for (const service of this.services.values()) {
       const task = [...service.tasks].find(({ id }) => id === taskId);
-      if (task) return { task, clusterArn: service.options.clusterArn, serviceName: service.options.name };
+      if (task) return { task, service };
     }
     return undefined;
   }
+
+  private identify(taskId: string) {
+    const { task, service } = this.find(taskId) ?? {};
+    return task && service && { task, clusterArn: service.options.clusterArn, serviceName: service.options.name };
+  }
+}
+
+function opened<T>(endpoint: T | undefined): T {
+  if (endpoint === undefined) throw new Error('ECS is not started: its endpoints for tasks are not open');
+  return endpoint;
 }

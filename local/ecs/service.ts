@@ -21,11 +21,14 @@ export interface ServiceOptions {
   readonly gracePeriodMs: number;
   readonly taskArn: (id: string) => string;
   readonly metadataUri: (id: string) => string;
+  readonly agentUri: (id: string) => string;
 }
 
 /** An ECS service: keeps the desired number of tasks running and registered with the load balancer. */
 export class Service {
   readonly tasks = new Set<Task>();
+  /** Tasks that a deployment replaces. */
+  private readonly outdated = new WeakSet<Task>();
   private desired = 0;
   private closing = false;
   private failuresInARow = 0;
@@ -77,12 +80,16 @@ export class Service {
     });
   }
 
-  /** Changes the desired number of tasks. */
+  /** Changes the desired number of tasks. Protected ones stay beyond it until their protection ends. */
   scale(desiredCount: number): void {
     this.desired = desiredCount;
-    const active = [...this.tasks].filter(({ status }) => status === 'PENDING' || status === 'RUNNING');
-    for (let count = active.length; count < desiredCount; count += 1) void this.launch();
-    for (const task of active.slice(desiredCount)) void this.retire(task, 'Scaling activity initiated by deployment');
+    this.reconcile();
+  }
+
+  /** Replaces every task by a new one; the old ones go when the new ones are healthy and no protection holds them. */
+  redeploy(): void {
+    for (const task of this.active()) this.outdated.add(task);
+    this.reconcile();
   }
 
   /** Takes a task out of the load balancer, lets it finish, ends it. A service that is too small then starts another. */
@@ -104,22 +111,48 @@ export class Service {
     );
   }
 
+  /** Starts what is missing and takes away what is too much. */
+  private reconcile(): void {
+    if (this.closing) return;
+    const active = this.active();
+    const old = active.filter((task) => this.outdated.has(task));
+    const current = active.filter((task) => !this.outdated.has(task));
+    for (let count = current.length; count < this.desired; count += 1) void this.launch();
+    // As with a minimum of 100 % healthy: an old task goes only where a new one has taken its place.
+    const replaced = current.filter((task) => this.isHealthy(task)).length + old.length - this.desired;
+    const free = (tasks: readonly Task[]) => tasks.filter(({ protection }) => !protection.isOn);
+    const leaving = [
+      ...free(old).slice(0, Math.max(0, replaced)),
+      ...free(current.toReversed()).slice(0, Math.max(0, current.length - this.desired)),
+    ];
+    for (const task of leaving) void this.retire(task, 'Scaling activity initiated by deployment');
+  }
+
+  private active(): Task[] {
+    return [...this.tasks].filter(({ status }) => status === 'PENDING' || status === 'RUNNING');
+  }
+
+  private isHealthy(task: Task): boolean {
+    const { targetGroups } = this.options;
+    return (
+      task.status === 'RUNNING' &&
+      targetGroups.every((group) => group.stateOf('127.0.0.1', task.hostPort) === 'healthy')
+    );
+  }
+
   private wordsOfTasks(): string {
     return [...this.tasks].map((task) => task.lastWords()).join(' | ');
   }
 
   private get isSteady(): boolean {
-    const running = [...this.tasks].filter(({ status }) => status === 'RUNNING');
-    const healthy = running.filter((task) =>
-      this.options.targetGroups.every((group) => group.stateOf('127.0.0.1', task.hostPort) === 'healthy'),
-    );
-    return healthy.length >= this.desired;
+    return [...this.tasks].filter((task) => this.isHealthy(task)).length >= this.desired;
   }
 
   private async launch(): Promise<void> {
-    const { blueprint, taskArn, metadataUri, securityGroups, targetGroups } = this.options;
-    const task = new Task(blueprint, { arn: taskArn, metadataUri, securityGroups }, this.platform);
+    const { blueprint, taskArn, metadataUri, agentUri, securityGroups, targetGroups } = this.options;
+    const task = new Task(blueprint, { arn: taskArn, metadataUri, agentUri, securityGroups }, this.platform);
     this.tasks.add(task);
+    task.on('unprotected', () => this.reconcile());
     task.once('stopped', () => void this.replace(task));
     await task.start();
     const place = { interface: task.network, port: blueprint.container.port };
@@ -138,7 +171,7 @@ export class Service {
       this.onChange();
       await replacementPause(this.failuresInARow);
     }
-    if (!this.closing) this.scale(this.desired);
+    this.reconcile();
   }
 
   private healthChanged({ port, state }: Target): void {
@@ -148,8 +181,8 @@ export class Service {
     const inGrace = Date.now() - task.createdAt.getTime() < this.options.gracePeriodMs;
     if (state === 'unhealthy' && task.status === 'RUNNING' && !inGrace) {
       void this.retire(task, 'Task failed ELB health checks');
-      this.scale(this.desired);
     }
+    this.reconcile();
     this.onChange();
   }
 }

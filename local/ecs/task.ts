@@ -8,11 +8,12 @@ import type { NetworkInterface } from '../ec2/security-groups';
 import { freePort } from '../engine/free-port';
 import type { Platform } from '../engine/platform';
 import type { Exit, ManagedProcess } from '../engine/processes';
-import type { CredentialVariables } from '../iam/iam-stand-in';
+import type { CredentialVariables, Question } from '../iam/iam-stand-in';
 import { containerEnvironment } from './container-environment';
 import { localCommand } from './dockerfile';
 import { ECS_TASKS } from './execution-role';
 import type { TaskBlueprint } from './task-blueprint';
+import { ScaleInProtection } from './task-protection';
 
 export type TaskStatus = 'PENDING' | 'RUNNING' | 'DEACTIVATING' | 'STOPPING' | 'STOPPED';
 
@@ -24,12 +25,15 @@ const RESTART_ATTEMPT_PERIOD_MS = 1_000;
 
 interface TaskEvents {
   stopped: [];
+  /** It may be taken away again. */
+  unprotected: [];
 }
 
 /** How a service places its tasks and names them. */
 export interface TaskPlacement {
   readonly arn: (id: string) => string;
   readonly metadataUri: (id: string) => string;
+  readonly agentUri: (id: string) => string;
   /** Ids. */
   readonly securityGroups: readonly string[];
 }
@@ -43,6 +47,7 @@ export class Task extends EventEmitter<TaskEvents> {
   restartCount = 0;
   hostPort = 0;
   readonly network: NetworkInterface;
+  readonly protection = new ScaleInProtection(() => this.emit('unprotected'));
   private credentials: CredentialVariables | undefined;
   /** The container's environment with gates in place of the VPC's endpoints. */
   private seen: Awaited<ReturnType<Platform['privateEndpoints']['seenBy']>> | undefined;
@@ -69,6 +74,14 @@ export class Task extends EventEmitter<TaskEvents> {
   /** Process id of the container, `undefined` while it does not run. */
   get pid(): number | undefined {
     return this.process?.pid;
+  }
+
+  /** Why the task's role may not do this, as AWS says it; `undefined` when it may. */
+  refusal(question: Question): string | undefined {
+    const { iam } = this.platform;
+    const caller = this.credentials && iam.callerOf(this.credentials.AWS_ACCESS_KEY_ID);
+    if (!caller) return 'Invalid Request: no task IAM role credentials available for task';
+    return iam.refusal(caller.principal, question);
   }
 
   /** Starts the container; resolves when the process runs, not when it is healthy. */
@@ -129,6 +142,7 @@ export class Task extends EventEmitter<TaskEvents> {
 
   private finish(): void {
     this.status = 'STOPPED';
+    this.protection.drop();
     if (this.credentials) this.platform.iam.revoke(this.credentials);
     void this.seen?.close();
     rmSync(this.volumeDirectory, { recursive: true, force: true });
@@ -143,6 +157,7 @@ export class Task extends EventEmitter<TaskEvents> {
       hostPort: this.hostPort,
       volumeDirectory: this.volumeDirectory,
       metadataUri: this.placement.metadataUri(this.id),
+      agentUri: this.placement.agentUri(this.id),
     };
     const machine = this.platform.childEnvironment(region, this.credentials);
     const environment = this.seen?.environment ?? container.environment;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
@@ -77,6 +77,29 @@ export async function findings(
   ...faults: readonly Fault[]
 ): Promise<Finding[]> {
   return [...(await check.run(withFaults(stacks, faults)))];
+}
+
+/** The stacks with another program in every image: that of the templates after an edit. @throws when it changes nothing. */
+export function withOwnCode(stacks: readonly Stack[], edit: (code: string) => string): readonly Stack[] {
+  const edited = new Map<string, string>();
+  const editedCopy = (original: string): string => {
+    const directory = mkdtempSync(join(tmpdir(), 'infra-image-'));
+    directories.push(directory);
+    cpSync(original, directory, { recursive: true, dereference: true });
+    const code = readFileSync(join(directory, 'server.js'), 'utf8');
+    if (edit(code) === code) throw new Error('the edit changes nothing');
+    writeFileSync(join(directory, 'server.js'), edit(code));
+    return directory;
+  };
+  return stacks.map((stack) => {
+    const imageDirectoryByTag = (tag: string) => {
+      const original = stack.assets.imageDirectoryByTag(tag);
+      const directory = edited.get(original) ?? editedCopy(original);
+      edited.set(original, directory);
+      return directory;
+    };
+    return { ...stack, assets: { ...stack.assets, imageDirectoryByTag } };
+  });
 }
 
 /** A copy with the faults. @throws when a fault matches no resource, or changes nothing. */

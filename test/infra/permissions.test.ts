@@ -110,8 +110,31 @@ describe('runtime-permissions', () => {
       /on arn:aws:s3:::mlcdn-prod-models-777788889999-us-east-1-an; nothing names that/,
     ],
     [
-      'a task that may not log in',
+      'a task that may not protect itself',
       inEdge(POLICY, TASK_ROLE, 'Properties.PolicyDocument.Statement.2'),
+      /may not ecs:UpdateTaskProtection on .*:task\/mlcdn-prod-edge\/id, but it asks the ECS agent/,
+    ],
+    [
+      'a task that may protect tasks of another cluster',
+      inEdge(POLICY, TASK_ROLE, statement(2, 'Resource'), 'arn:aws:ecs:eu-west-1:777788889999:task/other/*'),
+      /may not ecs:UpdateTaskProtection/,
+    ],
+    [
+      'a task that may protect tasks of any cluster',
+      inEdge(POLICY, TASK_ROLE, statement(2, 'Resource'), [
+        'arn:aws:ecs:eu-west-1:777788889999:task/mlcdn-prod-edge/*',
+        'arn:aws:ecs:eu-west-1:777788889999:task/other/*',
+      ]),
+      /on arn:aws:ecs:eu-west-1:777788889999:task\/other\/\*; nothing names that/,
+    ],
+    [
+      'a task that may look at protections, which it does not',
+      inEdge(POLICY, TASK_ROLE, statement(2, 'Action'), ['ecs:UpdateTaskProtection', 'ecs:GetTaskProtection']),
+      /allows ecs:GetTaskProtection/,
+    ],
+    [
+      'a task that may not log in',
+      inEdge(POLICY, TASK_ROLE, 'Properties.PolicyDocument.Statement.3'),
       /may not elasticache:Connect/,
     ],
     [

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { CACHE_TAG_HEADER } from '../../../lib/core/tags';
@@ -69,7 +69,7 @@ export async function sendAnswer(exchange: Exchange, answer: Answer): Promise<vo
     exchange.onAnswer(sent);
     if (answer.evaluates && answer.status === 200) {
       if (isNotModified(request.headers, answer.headers)) return sendNotModified(response, answer);
-      if (sendRange(request, response, answer, sent)) return await written(response);
+      if (sendRange(exchange, answer, sent)) return await written(response);
     }
     const length = bodyLength(body);
     writeHead(
@@ -80,9 +80,11 @@ export async function sendAnswer(exchange: Exchange, answer: Answer): Promise<vo
       hasNoBody(answer.status) ? [] : lengthFields(answer, length),
     );
     if (request.method === 'HEAD' || hasNoBody(answer.status)) response.end();
-    else sendBody(response, body, 0, length, sent);
+    else sendBody(exchange, body, 0, length, sent);
     await written(response);
   } finally {
+    // Also of a client that had gone before its answer began, whose response says so no more.
+    exchange.transfers?.end(response);
     releaseBody(body);
   }
 }
@@ -97,7 +99,8 @@ function sendNotModified(response: ServerResponse, answer: Answer): void {
 }
 
 /** Sends 206 or 416 where the request asks for a range that is to be applied; false where it does not. */
-function sendRange(request: IncomingMessage, response: ServerResponse, answer: Answer, sent: Sent): boolean {
+function sendRange(exchange: Exchange, answer: Answer, sent: Sent): boolean {
+  const { request, response } = exchange;
   const { body, headers } = answer;
   const asked = fieldValue(request.headers, 'range');
   if (asked === undefined || request.method !== 'GET' || body.kind === 'stream') return false;
@@ -113,12 +116,12 @@ function sendRange(request: IncomingMessage, response: ServerResponse, answer: A
   const { first, last } = range;
   const fields = ['content-range', `bytes ${first}-${last}/${size}`, 'content-length', String(last - first + 1)];
   writeHead(response, answer, 206, 'Partial Content', fields);
-  sendBody(response, body, first, last + 1, sent);
+  sendBody(exchange, body, first, last + 1, sent);
   return true;
 }
 
 function sendBody(
-  response: ServerResponse,
+  { response, transfers }: Exchange,
   body: AnswerBody,
   start: number,
   end: number | undefined,
@@ -135,6 +138,7 @@ function sendBody(
     sent.bytes += chunk.length;
   });
   stream.once('error', (error) => response.destroy(error));
+  transfers?.begin(response);
   response.once('close', () => stream.destroy());
   stream.pipe(response);
 }

@@ -3,6 +3,7 @@ import { canonicalPath, type RoutePolicy } from '../../../lib/core/cache-policy'
 import { ServiceError } from '../errors';
 import type { Sent } from './answer';
 import { type Directives, requestDirectives } from './cache-control';
+import type { Transfers } from './transfers';
 
 /** One request on its way through the cache. */
 export interface Exchange {
@@ -16,6 +17,8 @@ export interface Exchange {
   readonly directives: Directives;
   /** Called just before the answer is written. */
   readonly onAnswer: (sent: Sent) => void;
+  /** Told of a body that leaves in parts; absent where nobody asks. */
+  readonly transfers: Transfers | undefined;
 }
 
 /** Reads what the cache needs of a request. Throws a ServiceError when its target is not a path. */
@@ -24,6 +27,7 @@ export function openExchange(
   response: ServerResponse,
   policyOf: (path: string) => RoutePolicy | undefined,
   onAnswer: (sent: Sent) => void,
+  transfers?: Transfers,
 ): Exchange {
   const target = request.url ?? '';
   // Only a path: an absolute URL in the request line must not choose another origin.
@@ -36,6 +40,7 @@ export function openExchange(
     policy: policyOf(pathOf(target)),
     directives: requestDirectives(request.headers),
     onAnswer,
+    transfers,
   };
 }
 

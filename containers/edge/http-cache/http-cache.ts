@@ -19,6 +19,7 @@ import { RecentKeys } from './recent-keys';
 import { judge, mayAnswerInstead } from './reuse';
 import { LookedUp, lookUp, type Selected, type Selection, select } from './selection';
 import { ageOf } from './stored-response';
+import type { Transfers } from './transfers';
 import { variantListKeptForMs } from './variant-list';
 
 /** What the HTTP cache is made of. */
@@ -28,6 +29,8 @@ export interface HttpCacheParts {
   readonly bodies: BodyStore | undefined;
   readonly origin: OriginClient;
   readonly policies: readonly RoutePolicy[];
+  /** Told of the bodies on their way to clients. */
+  readonly transfers?: Transfers;
   /** Wall-clock time, ms since 1970. */
   readonly clock?: () => number;
 }
@@ -51,17 +54,19 @@ export class HttpCache {
   readonly #forwarder: Forwarder;
   readonly #clock: () => number;
   readonly #policyOf: (path: string) => RoutePolicy | undefined;
+  readonly #transfers: Transfers | undefined;
   readonly #flights = new Map<string, Flight>();
   /** Keys whose responses were nobody else's: waiting for one another would only make their requests slow. */
   readonly #unshared: RecentKeys<true>;
   /** Keys whose origin did not answer just now, with the error; by the route's negative caching only. */
   readonly #failures: RecentKeys<ServiceError>;
 
-  constructor({ cache, bodies, origin, policies, clock = Date.now }: HttpCacheParts) {
+  constructor({ cache, bodies, origin, policies, transfers, clock = Date.now }: HttpCacheParts) {
     this.#cache = cache;
     this.#context = { origin, bodies, clock };
     this.#clock = clock;
     this.#policyOf = routeMatcher(policies);
+    this.#transfers = transfers;
     this.plain = new PlainAnswers(cache, this.#policyOf, clock);
     this.#unshared = new RecentKeys(clock);
     this.#failures = new RecentKeys(clock);
@@ -73,7 +78,7 @@ export class HttpCache {
    * neither can answer. `onAnswer` is called just before it writes to `response`.
    */
   async handle(request: IncomingMessage, response: ServerResponse, onAnswer: (sent: Sent) => void): Promise<void> {
-    const exchange = openExchange(request, response, this.#policyOf, onAnswer);
+    const exchange = openExchange(request, response, this.#policyOf, onAnswer, this.#transfers);
     const { directives, policy } = exchange;
     if (request.method !== 'GET' && request.method !== 'HEAD') return this.#forwarder.passMethod(exchange);
     // A body may change the answer to a GET, and is no part of the key.

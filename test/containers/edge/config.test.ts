@@ -15,6 +15,8 @@ describe('readConfig', () => {
       modelRunTimeoutMs: 30_000,
       cloudWatchEnvironment: undefined,
       cloudWatchDeployment: undefined,
+      ecsAgentUri: undefined,
+      protectTransfersAfterMs: 10_000,
     });
   });
 
@@ -44,6 +46,8 @@ describe('readConfig', () => {
       MODEL_VERSION_POLICY: 'latest:2',
       MODEL_CONTROL: 'explicit',
       TASK_ID: 'task-1',
+      ECS_AGENT_URI: 'http://169.254.170.2/api/1',
+      PROTECT_TRANSFERS_AFTER_SECONDS: '20',
     });
     expect(config).toEqual({
       port: 3000,
@@ -71,6 +75,8 @@ describe('readConfig', () => {
       versionPolicy: { kind: 'latest', count: 2 },
       modelControl: true,
       taskId: 'task-1',
+      ecsAgentUri: 'http://169.254.170.2/api/1',
+      protectTransfersAfterMs: 20_000,
     });
   });
 
@@ -110,6 +116,14 @@ describe('readConfig', () => {
       'ROUTE_POLICIES[1].maxTtlSeconds: "1m" must be whole seconds from 0 to 31536000',
     ],
     [{ ...MODELS, LOG_LEVEL: 'loud' }, 'LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal or silent'],
+    [
+      { ...MODELS, PROTECT_TRANSFERS_AFTER_SECONDS: '0' },
+      'PROTECT_TRANSFERS_AFTER_SECONDS="0": must be a time in seconds, a whole number from 1 to 3600',
+    ],
+    [
+      { ...MODELS, ECS_AGENT_URI: 'agent' },
+      'ECS_AGENT_URI="agent": must be a URL that starts with http:// or https://',
+    ],
     [{ ...MODELS, REGION: '' }, 'REGION="": must not be empty'],
     [{ MODEL_BUCKET: 'b' }, 'REGION must be set with MODEL_BUCKET: it is the region of the bucket'],
     [{}, 'exactly one of MODELS_DIR (a folder) and MODEL_BUCKET (an S3 bucket) must be set: neither is set'],

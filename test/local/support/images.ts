@@ -22,7 +22,8 @@ const startedAt = performance.now();
 createServer(async (request, response) => {
   if (request.url === '/crash') {
     // A container must have run for a moment to be restarted in place.
-    setTimeout(() => process.exit(3), Math.max(0, 1200 - (performance.now() - startedAt)));
+    const pause = Math.max(0, 1200 - (performance.now() - startedAt));
+    response.once('close', () => setTimeout(() => process.exit(3), pause));
   }
   const metadata = await (await fetch(process.env.ECS_CONTAINER_METADATA_URI_V4 + '/task')).json();
   const starts = readFileSync(file, 'utf8').length;

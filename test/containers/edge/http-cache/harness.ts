@@ -13,6 +13,7 @@ import type { WireReply, WireRequest } from '../../../../containers/edge/http/wi
 import { WireFront } from '../../../../containers/edge/http/wire/wire-front';
 import { HttpCache } from '../../../../containers/edge/http-cache/http-cache';
 import { OriginClient } from '../../../../containers/edge/http-cache/origin-client';
+import { Transfers } from '../../../../containers/edge/http-cache/transfers';
 import { RoutePolicies } from '../../../../lib/core/cache-policy';
 import { temporaryDirectory } from '../../../support/edge-service';
 import { collectingLog } from '../cache/fixtures';
@@ -23,6 +24,8 @@ export interface CacheUnderTest {
   readonly cache: EdgeCache;
   readonly bodies: BodyStore | undefined;
   readonly bodiesDirectory: string;
+  /** Bodies on their way to clients. */
+  readonly transfers: Transfers;
   /** Requests that the origin has got, as `METHOD target`. */
   readonly asked: string[];
   /** Requests that the cache has got so far. */
@@ -77,11 +80,13 @@ export async function startCache(options: HarnessOptions = {}): Promise<CacheUnd
   const bodies = options.withDisk
     ? await openBodyStore(join(folder.path, 'bodies'), 512 * 1024 * 1024, collectingLog())
     : undefined;
+  const transfers = new Transfers();
   const httpCache = new HttpCache({
     cache,
     bodies,
     origin: new OriginClient(new URL(urlOf(origin)), clock, options.originTimeoutMs),
     policies: RoutePolicies.parse(options.policies ?? []),
+    transfers,
     clock,
   });
   let received = 0;
@@ -121,6 +126,7 @@ export async function startCache(options: HarnessOptions = {}): Promise<CacheUnd
     cache,
     bodies,
     bodiesDirectory: join(folder.path, 'bodies'),
+    transfers,
     asked,
     received: () => received,
     origin: (listener) => {
