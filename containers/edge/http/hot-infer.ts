@@ -59,7 +59,7 @@ class InferExchange implements AnswerReceiver {
       this.#opened = opened;
       const { inputs } = opened.wanted;
       const key = http.predictor.keyOf(opened.model, inputs);
-      http.predictor.deliver(opened.model, key, () => inputs, this, opened.waiter);
+      http.predictor.deliver(opened.model, { key, inputs: () => inputs, asText: false }, this, opened.waiter);
     } catch (error) {
       this.failed(error);
     }

@@ -158,7 +158,8 @@ class PredictExchange implements AnswerReceiver {
     known.entry = undefined;
     known.answer = undefined;
     this.#release = model.lease();
-    this.#hot.http.predictor.deliver(model, key, () => [this.#rowFor(model)], this, waiter);
+    const wanted = { key, inputs: () => [this.#rowFor(model)], asText: true };
+    this.#hot.http.predictor.deliver(model, wanted, this, waiter);
   }
 
   #lookUp(waiter: Waiter): void {
@@ -169,7 +170,7 @@ class PredictExchange implements AnswerReceiver {
     const inputs = [parseFeatureRow(model, wanted.features, 'features')];
     const key = http.predictor.keyOf(model, inputs);
     this.#resolved = { model, versionIsNamed, key };
-    http.predictor.deliver(model, key, () => inputs, this, waiter);
+    http.predictor.deliver(model, { key, inputs: () => inputs, asText: true }, this, waiter);
   }
 
   #rowFor(model: LoadedModel): Tensor {

@@ -30,7 +30,7 @@ export async function predictOne(
   const { model, versionIsNamed, release } = chooseFor(context, wanted, liveVersion);
   try {
     const row = parseFeatureRow(model, wanted.features, 'features');
-    const answer = await context.predictor.predict(model, [row], waiter);
+    const answer = await context.predictor.predict(model, [row], waiter, true);
     const text = predictionBody(context.region, model, answer.body, isHit(answer));
     return { answer, text, versionIsNamed };
   } finally {

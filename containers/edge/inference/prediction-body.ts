@@ -9,16 +9,20 @@ import { elementCount, type Tensor, tensorBytes } from './tensors';
  * A prediction as the cache keeps it: the outputs' elements as binary tensor data behind a head, so that a binary answer
  * is a copy of bytes and a JSON answer is written without reading JSON. Numbers are little-endian:
  *
- *   u32 bytes of everything before the elements, u16 number of outputs
+ *   u32 bytes of everything before the elements, u16 number of outputs, u16 bytes of the text at the end
  *   for each output: u8 datatype (its place in `Datatype`), u8 rank, u16 bytes of the name, f64 bytes of the elements,
  *     f64 for each axis (exact up to 2^53), the name in UTF-8
  *   the elements of each output in turn
+ *   where it was computed for an answer in JSON: the text of the first output as `predictionText` gives it
  */
 
 /** Version of the layout above; part of every cache key, because L1 and the disk outlive a deployment. */
-export const PREDICTION_BODY_FORMAT = '2';
+export const PREDICTION_BODY_FORMAT = '3';
 
-const START_BYTES = 6;
+const START_BYTES = 8;
+const TEXT_BYTES_AT = 6;
+/** Elements up to which the text is kept too: writing numbers costs more than to keep what was written, and not for long. */
+const MAX_TEXT_ELEMENTS = 64;
 const FIXED_HEAD_BYTES = 12;
 const AXIS_BYTES = 8;
 
@@ -31,9 +35,9 @@ export interface StoredOutput {
   readonly bytes: Buffer;
 }
 
-/** Encodes a model's outputs. */
-export function encodePrediction(outputs: readonly Tensor[]): Buffer {
-  return new PredictionEncoder().encode(outputs);
+/** Encodes a model's outputs, with the text of the first where `withText` asks for it. */
+export function encodePrediction(outputs: readonly Tensor[], withText = false): Buffer {
+  return new PredictionEncoder().encode(outputs, withText);
 }
 
 /** Encodes the predictions of one model: answers of one shape after the other share their head. */
@@ -41,7 +45,7 @@ export class PredictionEncoder {
   #like: readonly OutputHead[] = [];
   #head: Buffer = Buffer.alloc(0);
 
-  encode(outputs: readonly Tensor[]): Buffer {
+  encode(outputs: readonly Tensor[], withText = false): Buffer {
     if (outputs.length === 0) throw new Error('a prediction needs at least one output');
     const elements = outputs.map(tensorBytes);
     if (!isLike(this.#like, outputs, elements)) {
@@ -55,8 +59,13 @@ export class PredictionEncoder {
     }
     let end = this.#head.length;
     for (const bytes of elements) end += bytes.length;
-    const body = keptBytes(end);
+    const text = withText ? shortText(outputs[0]) : '';
+    const body = keptBytes(end + text.length);
     body.set(this.#head);
+    if (text !== '') {
+      body.writeUInt16LE(text.length, TEXT_BYTES_AT);
+      body.write(text, end, 'latin1');
+    }
     let at = this.#head.length;
     for (const bytes of elements) {
       body.set(bytes, at);
@@ -64,6 +73,17 @@ export class PredictionEncoder {
     }
     return body;
   }
+}
+
+/** The text of an output that is to be kept with it: of few numbers, so that it is short and ASCII. */
+function shortText(output: Tensor | undefined): string {
+  if (output === undefined || output.datatype === 'BYTES' || output.data.length > MAX_TEXT_ELEMENTS) return '';
+  return inBrackets(elementsAsJson(output.datatype, output.data), output.shape);
+}
+
+/** A bare value where there is one element, else a flat array. */
+function inBrackets(elements: string, shape: readonly number[]): string {
+  return elementCount(shape) === 1 ? elements : `[${elements}]`;
 }
 
 /** What the head says of an output. */
@@ -109,6 +129,11 @@ function writeHead(body: Buffer, start: number, { datatype, shape, bytes }: Outp
   return at + name.copy(body, at);
 }
 
+/** Where the elements of the last output end. */
+export function endOfElements(body: Buffer): number {
+  return body.length - body.readUInt16LE(TEXT_BYTES_AT);
+}
+
 /** The outputs of a prediction, in the model's order. */
 export function decodePrediction(body: Buffer): StoredOutput[] {
   const outputs: StoredOutput[] = [];
@@ -134,11 +159,13 @@ export function headOfPrediction(body: Buffer): Buffer {
 
 /** JSON text of the first output: a bare value where it has one element, else a flat array. */
 export function predictionText(body: Buffer): string {
+  const textBytes = body.readUInt16LE(TEXT_BYTES_AT);
+  if (textBytes > 0) return body.toString('latin1', body.length - textBytes);
   const start = body.readUInt32LE(0);
   const bytes = body.subarray(start, start + body.readDoubleLE(START_BYTES + 4));
   const shape = shapeAt(body, START_BYTES);
   const elements = storedElementsAsJson({ datatype: datatypeAt(body, START_BYTES), shape, bytes });
-  return elementCount(shape) === 1 ? elements : `[${elements}]`;
+  return inBrackets(elements, shape);
 }
 
 /** JSON text of an output's elements, comma-separated. */

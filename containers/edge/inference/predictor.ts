@@ -15,6 +15,15 @@ import type { LoadedModel } from './loaded-model';
 import { PREDICTION_BODY_FORMAT } from './prediction-body';
 import { type Tensor, tensorBytes } from './tensors';
 
+/** A prediction that is asked for. */
+export interface WantedPrediction {
+  readonly key: string;
+  /** Asked only where no tier has the answer. */
+  readonly inputs: () => readonly Tensor[];
+  /** Whether the answer is to be JSON's: then its text is kept too. */
+  readonly asText: boolean;
+}
+
 /**
  * Answers predictions from the cache, computing what it does not hold. The caller holds a lease of the model.
  *
@@ -52,34 +61,25 @@ export class Predictor {
   }
 
   /**
-   * One request of any shape. The answer's body is as `prediction-body.ts` describes. Rejects with a ServiceError as
+   * One request of any shape. The answer's body is as `prediction-body.ts` describes, with the text that `predictionText`
+   * gives where a fill is made for `asText`. Rejects with a ServiceError as
    * `Scheduler.run`.
    */
-  predict(model: LoadedModel, inputs: readonly Tensor[], waiter?: Waiter): Promise<CacheAnswer> {
-    return new Promise((answered, failed) =>
-      this.deliver(model, keyOf(model, inputs), () => inputs, { answered, failed }, waiter),
-    );
+  predict(model: LoadedModel, inputs: readonly Tensor[], waiter?: Waiter, asText = false): Promise<CacheAnswer> {
+    const wanted: WantedPrediction = { key: keyOf(model, inputs), inputs: () => inputs, asText };
+    return new Promise((answered, failed) => this.deliver(model, wanted, { answered, failed }, waiter));
   }
 
-  /**
-   * As `predict`, for one who knows the key already and needs no promise. `inputs` is asked only where no tier has the
-   * answer.
-   */
-  deliver(
-    model: LoadedModel,
-    key: string,
-    inputs: () => readonly Tensor[],
-    receiver: AnswerReceiver,
-    waiter?: Waiter,
-  ): void {
+  /** As `predict`, for one who knows the key already and needs no promise. */
+  deliver(model: LoadedModel, wanted: WantedPrediction, receiver: AnswerReceiver, waiter?: Waiter): void {
     const counting = new CountingReceiver(model, receiver);
     if (isKept(model)) {
-      const fill = (demand: FillDemand) => this.#fill(model, inputs(), demand);
-      this.#cache.deliver(key, counting, fill, model.cache, waiter);
+      const fill = (demand: FillDemand) => this.#fill(model, wanted, demand);
+      this.#cache.deliver(wanted.key, counting, fill, model.cache, waiter);
       return;
     }
     const asked = performance.now();
-    this.#fill(model, inputs(), demandOf(waiter))
+    this.#fill(model, wanted, demandOf(waiter))
       .then((made) => counting.answered(bypassing(made, performance.now() - asked)))
       .catch((error: unknown) => counting.failed(error));
   }
@@ -111,10 +111,10 @@ export class Predictor {
   }
 
   /** A fill may outlast the request that began it: a stale answer does not wait for its refresh. */
-  async #fill(model: LoadedModel, inputs: readonly Tensor[], demand: FillDemand): Promise<Filled> {
+  async #fill(model: LoadedModel, { inputs, asText }: WantedPrediction, demand: FillDemand): Promise<Filled> {
     const release = model.lease();
     try {
-      return filled(model, await this.#scheduler.run(model.queue, inputs, demand));
+      return filled(model, await this.#scheduler.run(model.queue, inputs(), demand), asText);
     } finally {
       release();
     }
@@ -128,7 +128,7 @@ export class Predictor {
   ): Promise<FillOutcome[]> {
     const missing = indexes.map((index) => rows[index] as Tensor);
     const outcomes = await this.#runRows(model, missing, (i) => demands[i] ?? demandOf(undefined));
-    return outcomes.map((outcome) => ('error' in outcome ? outcome : filled(model, outcome.outputs)));
+    return outcomes.map((outcome) => ('error' in outcome ? outcome : filled(model, outcome.outputs, true)));
   }
 
   async #bypassRows(model: LoadedModel, rows: readonly Tensor[], waiter: Waiter | undefined): Promise<CacheAnswer[]> {
@@ -138,7 +138,7 @@ export class Predictor {
     const ms = performance.now() - asked;
     return outcomes.map((outcome) => {
       if ('error' in outcome) throw outcome.error;
-      return bypassing(filled(model, outcome.outputs), ms);
+      return bypassing(filled(model, outcome.outputs, true), ms);
     });
   }
 
@@ -208,10 +208,10 @@ function bypassing({ body, tags }: Filled, ms: number): CacheAnswer {
   };
 }
 
-function filled(model: LoadedModel, outputs: readonly Tensor[]): Filled {
+function filled(model: LoadedModel, outputs: readonly Tensor[], asText: boolean): Filled {
   const { ttlSeconds, staleWhileRevalidateSeconds = 0, staleIfErrorSeconds = 0 } = model.cache;
   return {
-    body: model.encoder.encode(outputs),
+    body: model.encoder.encode(outputs, asText),
     tags: model.tags,
     ttlMs: ttlSeconds * 1000,
     staleWhileRevalidateMs: staleWhileRevalidateSeconds * 1000,

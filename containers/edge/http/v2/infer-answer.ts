@@ -1,5 +1,6 @@
 import {
   decodePrediction,
+  endOfElements,
   headOfPrediction,
   type StoredOutput,
   storedElementsAsJson,
@@ -60,9 +61,10 @@ function beginsWith(prediction: Buffer, head: Buffer): boolean {
 }
 
 function completed({ predictionHead, json, headers }: KnownAnswer, prediction: Buffer): InferAnswer {
-  const body = Buffer.allocUnsafe(json.length + prediction.length - predictionHead.length);
+  const end = endOfElements(prediction);
+  const body = Buffer.allocUnsafe(json.length + end - predictionHead.length);
   body.set(json);
-  prediction.copy(body, json.length, predictionHead.length);
+  prediction.copy(body, json.length, predictionHead.length, end);
   return { headers, body };
 }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import {
   decodePrediction,
   encodePrediction,
+  endOfElements,
   PredictionEncoder,
   predictionText,
   storedElements,
@@ -51,6 +52,20 @@ describe('a prediction as the cache keeps it', () => {
         expect(stored.map(({ bytes }) => bytes.toString('hex'))).toEqual(
           outputs.map((output) => tensorBytes(output).toString('hex')),
         );
+      }),
+    );
+  });
+
+  it('keeps the text of few numbers where it is asked to, and says and gives back the same with and without', () => {
+    fc.assert(
+      fc.property(fc.array(anyOutput, { minLength: 1, maxLength: 4 }), (outputs) => {
+        const [plain, texted] = [encodePrediction(outputs), encodePrediction(outputs, true)];
+        expect(predictionText(texted)).toBe(predictionText(plain));
+        expect(decodePrediction(texted)).toEqual(decodePrediction(plain));
+        expect(texted.subarray(8, endOfElements(texted))).toEqual(plain.subarray(8));
+        expect(endOfElements(plain)).toBe(plain.length);
+        const isShort = outputs[0]?.datatype !== 'BYTES' && (outputs[0]?.data.length ?? 0) <= 64;
+        expect(texted.length - plain.length).toBe(isShort ? predictionText(plain).length : 0);
       }),
     );
   });
