@@ -44,7 +44,9 @@ function compare(before: readonly { digest: string }[], after: readonly { digest
 function main(isTwice: boolean): void {
   const reason = obstacle();
   if (reason !== undefined) {
-    console.warn(`The edge image was not built: ${reason}.`);
+    console.warn(
+      `The edge image was not built, so its files, user, volumes, ports and signals are NOT TESTED: ${reason}.`,
+    );
     return;
   }
   const context = buildEdgeImageContext();

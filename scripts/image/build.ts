@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { BUILD_DIRECTORY, PROJECT_ROOT } from '../../lib/constructs/bundle';
@@ -22,16 +22,25 @@ export const DEBIAN_MIRROR = 'http://deb.debian.org/debian';
 
 const WORK = join(BUILD_DIRECTORY, 'image');
 
-/** What keeps this machine from building images, as a sentence that says what would help; `undefined`: nothing. */
-export function obstacle(): string | undefined {
+/** What keeps this machine from building images with the tools, and says what would help; `undefined`: nothing. */
+export function obstacle(tools: readonly string[] = Object.keys(TOOLS)): string | undefined {
   if (process.platform !== 'linux') return `images are built on Linux, this is ${process.platform}`;
   if (process.getuid?.() !== 0) return 'building without a daemon needs root';
-  const missing = Object.keys(TOOLS).filter(
-    (tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' }).status !== 0,
-  );
-  if (missing.length === 0) return undefined;
-  const packages = missing.map((tool) => TOOLS[tool]).join(' ');
-  return `missing: ${missing.join(', ')}; on Debian: apt-get install --no-install-recommends ${packages}`;
+  const missing = tools.filter((tool) => !succeeds('sh', '-c', `command -v ${tool}`));
+  if (missing.length > 0) {
+    const packages = missing.map((tool) => TOOLS[tool]).join(' ');
+    return `missing: ${missing.join(', ')}; on Debian: apt-get install --no-install-recommends ${packages}`;
+  }
+  if (!succeeds('unshare', '--mount', '--net', '--pid', '--fork', 'mount', '-t', 'tmpfs', 'none', '/mnt')) {
+    return 'this process may not mount or make namespaces; a container needs --privileged';
+  }
+  if (!succeeds('test', '-w', '/sys/fs/cgroup'))
+    return 'runc needs /sys/fs/cgroup writable; a container needs --privileged';
+  return undefined;
+}
+
+function succeeds(command: string, ...words: string[]): boolean {
+  return spawnSync(command, words, { stdio: 'ignore' }).status === 0;
 }
 
 /**
@@ -45,16 +54,15 @@ export function obstacle(): string | undefined {
 export function buildBundle(contextDirectory: string, isFresh = false): string {
   const { nodeVersion, suite } = baseImage(readFileSync(join(contextDirectory, 'Dockerfile'), 'utf8'));
   const base = `localhost/mlcdn-base:node-${nodeVersion}-${suite}`;
-  if (spawnSync('buildah', [...storage(), 'inspect', '--type', 'image', base], { stdio: 'ignore' }).status !== 0) {
-    buildBase(base, nodeVersion, suite);
-  }
+  if (!succeeds('buildah', ...storage(), 'inspect', '--type', 'image', base)) buildBase(base, nodeVersion, suite);
   const cache = isFresh ? ['--no-cache'] : [];
   buildah(
     'bud',
     '--pull-never',
     '--isolation',
     'chroot',
-    '--layers',
+    // Each layer is a copy there: one for all is enough, but for comparing them.
+    `--layers=${driver() === 'overlay' || isFresh}`,
     ...cache,
     '--format',
     'docker',
@@ -94,6 +102,9 @@ function buildBase(tag: string, nodeVersion: string, suite: string): void {
     'mmdebstrap',
     '--quiet',
     '--variant=apt',
+    // Nobody needs the base after a crash, so nothing of it has to reach the disk at once.
+    '--dpkgopt=force-unsafe-io',
+    '--aptopt=Acquire::Languages "none"',
     '--include=libstdc++6,passwd',
     suite,
     join(context, 'debian.tar'),
@@ -136,8 +147,36 @@ export function unpackPackage(specifier: string): string {
   return join(directory, 'package');
 }
 
+/** With overlays a layer is what it changes; without, each of them is a copy of all that is below it. */
+const driver = once(() => {
+  mkdirSync(WORK, { recursive: true });
+  const directory = mkdtempSync(join(WORK, 'overlay-'));
+  for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(directory, name));
+  const options = `lowerdir=${directory}/lower,upperdir=${directory}/upper,workdir=${directory}/work`;
+  // In a name space of its own the mount ends with the command.
+  const mount = ['mount', '-t', 'overlay', 'overlay', '-o', options, join(directory, 'merged')];
+  const hasOverlays = succeeds('unshare', '--mount', ...mount);
+  rmSync(directory, { recursive: true });
+  return hasOverlays ? 'overlay' : 'vfs';
+});
+
+function once<T>(compute: () => T): () => T {
+  let known: { readonly value: T } | undefined;
+  return () => {
+    known ??= { value: compute() };
+    return known.value;
+  };
+}
+
 function storage(): string[] {
-  return ['--root', join(WORK, 'storage'), '--runroot', join(WORK, 'run'), '--storage-driver', 'vfs'];
+  return [
+    '--root',
+    join(WORK, 'storage', driver()),
+    '--runroot',
+    join(WORK, 'run', driver()),
+    '--storage-driver',
+    driver(),
+  ];
 }
 
 function buildah(...words: string[]): void {

@@ -7,7 +7,7 @@ import { manifestKey, modelKey } from '../../lib/core/model-name';
 import { startBucket, type TestBucket } from '../support/bucket';
 import { type Container, type ContainerDefinition, runContainer } from '../support/container';
 import { SynthesizedEnvironment } from '../support/synthesis';
-import { lowerCaseModel, tinyManifest, tinyModel } from '../support/tiny-models';
+import { lowerCaseModel, powerModel, tinyManifest, tinyModel } from '../support/tiny-models';
 
 /*
  * The image that `npm run image` has built, which runs these tests in a network of their own; elsewhere they are skipped.
@@ -15,6 +15,9 @@ import { lowerCaseModel, tinyManifest, tinyModel } from '../support/tiny-models'
 const bundle = process.env.MLCDN_IMAGE_BUNDLE ?? '';
 const describeImage = bundle === '' ? describe.skip : describe;
 if (bundle === '') console.warn('The edge image is not tested: `npm run image` builds and tests it.');
+
+/** Models in the bucket. One of them never runs in the first process, since an input could make it long. */
+const MODELS = 3;
 
 interface Entry {
   readonly path: string;
@@ -87,6 +90,12 @@ describeImage('a container of the task definition', () => {
   beforeAll(async () => {
     bucket = await startBucket(String(variables.get('MODEL_BUCKET')));
     publish(bucket, defaultModel, tinyModel(2), tinyManifest('1', 2));
+    publish(bucket, 'power', powerModel(1), {
+      ...tinyManifest('1', 1),
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, -1] }],
+      outputs: [{ name: 'power', datatype: 'FP32', shape: [-1, -1] }],
+      golden: [],
+    });
     const lower = lowerCaseModel('en_US.UTF-8');
     publish(bucket, 'lower', lower, {
       ...tinyManifest('1', 1),
@@ -142,9 +151,11 @@ describeImage('a container of the task definition', () => {
     expect(await prediction.json()).toMatchObject({ prediction: 12, cached: false });
     const state = JSON.parse(await running.exec('node', '-e', LOOK_AROUND)) as Record<string, unknown>;
     expect(state).toEqual({
-      user: '1000:1000',
+      user: definition.User,
       effectiveCapabilities: '0000000000000000',
-      firstProcess: ['node', '--max-semi-space-size=64', 'server.js'],
+      // The image's own, since the task definition has no command.
+      firstProcess: entryPoint(),
+      ports: definition.PortMappings.map(({ ContainerPort }) => ContainerPort),
       writes: {
         '/app': 'EROFS',
         '/etc': 'EROFS',
@@ -169,18 +180,15 @@ describeImage('a container of the task definition', () => {
     await expect(elsewhere).rejects.toMatchObject({ code: 1 });
   });
 
-  test('as first process ends with 0 on its stop signal, and leaves no zombie of a worker that was killed', async () => {
+  test('as first process ends with 0 on its stop signal, and leaves no zombie of workers that were killed', async () => {
     const running = await start();
-    // Both models have run, so workers are there.
-    expect((await infer('lower', words)).status).toBe(200);
-    const before = JSON.parse(await running.exec('node', '-e', WORKERS)) as number[];
-    expect(before.length).toBeGreaterThan(0);
-    await running.exec('node', '-e', `process.kill(${before[0]}, 'SIGKILL')`);
-    for (;;) {
-      const now = JSON.parse(await running.exec('node', '-e', WORKERS)) as number[];
-      if (!now.includes(before[0] ?? 0) && now.length === before.length) break;
-      await sleep(50);
-    }
+    const square = { name: 'x', datatype: 'FP32', shape: [2, 2], data: [1, 0, 0, 1] };
+    while ((await infer('power', square)).status !== 200) await sleep(50);
+    while ((running.log().match(/model version activated/g) ?? []).length < MODELS) await sleep(50);
+    const killed = JSON.parse(await running.exec('node', '-e', KILL_WORKERS)) as number[];
+    expect(killed.length).toBeGreaterThan(0);
+    // New ones take their place.
+    while ((await infer('power', square)).status !== 200) await sleep(50);
     const [, stopSignal = ''] = /^STOPSIGNAL (\S+)$/m.exec(dockerfile()) ?? [];
     await running.signal(stopSignal);
     expect(await running.exited).toBe(0);
@@ -204,6 +212,13 @@ describeImage('a container of the task definition', () => {
 /** Prints what a process of the container is and where it can write. */
 const LOOK_AROUND = `
   const status = fs.readFileSync('/proc/self/status', 'utf8');
+  // Listening sockets (state 0A) of the first process, by their inodes (proc(5)).
+  const inodes = fs.readdirSync('/proc/1/fd').map((fd) => {
+    try { return /^socket:.(\\d+)/.exec(fs.readlinkSync('/proc/1/fd/' + fd))?.[1]; } catch { return undefined; }
+  });
+  const sockets = ['tcp', 'tcp6'].flatMap((kind) => fs.readFileSync('/proc/1/net/' + kind, 'utf8').split('\\n').slice(1));
+  const listening = sockets.map((line) => line.trim().split(/\\s+/)).filter((fields) => fields[3] === '0A');
+  const ports = listening.filter((fields) => inodes.includes(fields[9])).map((fields) => parseInt(fields[1].split(':')[1], 16));
   const write = (directory) => {
     try { fs.writeFileSync(directory + '/probe', ''); fs.rmSync(directory + '/probe'); return 'written'; }
     catch ({ code }) { return code; }
@@ -212,21 +227,34 @@ const LOOK_AROUND = `
     user: process.getuid() + ':' + process.getgid(),
     effectiveCapabilities: /CapEff:\\s*(\\w+)/.exec(status)[1],
     firstProcess: fs.readFileSync('/proc/1/cmdline', 'utf8').split('\\0').slice(0, -1),
+    ports,
     writes: Object.fromEntries(['/app', '/etc', '/usr/lib', '/tmp', '/var/cache/mlcdn'].map((d) => [d, write(d)])),
   }));
 `;
 
-/** Prints the ids of the first process's children, zombies among them. */
-const WORKERS = `
+/** Kills the children of the first process, waits until none of them is one any more, and prints their ids. */
+const KILL_WORKERS = `
   const parentOf = (pid) => {
     try { return fs.readFileSync('/proc/' + pid + '/stat', 'utf8').split(') ')[1].split(' ')[1]; } catch { return ''; }
   };
-  const ids = fs.readdirSync('/proc').filter((name) => /^\\d+$/.test(name) && parentOf(name) === '1');
-  console.log(JSON.stringify(ids.map(Number)));
+  const workers = () =>
+    fs.readdirSync('/proc').filter((name) => /^\\d+$/.test(name) && parentOf(name) === '1').map(Number);
+  const killed = workers();
+  for (const pid of killed) process.kill(pid, 'SIGKILL');
+  const look = () => {
+    if (workers().some((pid) => killed.includes(pid))) setTimeout(look, 20);
+    else console.log(JSON.stringify(killed));
+  };
+  look();
 `;
 
 function dockerfile(): string {
   return readFileSync(join(__dirname, '../../containers/edge/image/Dockerfile'), 'utf8');
+}
+
+function entryPoint(): string[] {
+  const [, words = '[]'] = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile()) ?? [];
+  return JSON.parse(words) as string[];
 }
 
 function taskContainer(): ContainerDefinition {

@@ -13,6 +13,9 @@ export interface ContainerDefinition {
   readonly PortMappings: readonly { readonly ContainerPort: number }[];
   readonly ReadonlyRootFilesystem: boolean;
   readonly User: string;
+  /** In place of the image's own. */
+  readonly EntryPoint?: readonly string[];
+  readonly Command?: readonly string[];
   readonly LinuxParameters: { readonly Capabilities: { readonly Drop: readonly string[] } };
 }
 
@@ -25,7 +28,14 @@ interface Mount {
 
 /** The part of an OCI runtime configuration that is changed here. */
 interface RuntimeConfig {
-  process: { terminal: boolean; user: object; env: string[]; capabilities: object; rlimits?: object };
+  process: {
+    terminal: boolean;
+    user: object;
+    args: readonly string[];
+    env: string[];
+    capabilities: object;
+    rlimits?: object;
+  };
   root: { path: string; readonly: boolean };
   mounts: Mount[];
   linux: { namespaces: { type: string }[]; cgroupsPath?: string };
@@ -68,6 +78,8 @@ export function runContainer(
   const given = Object.fromEntries(definition.Environment.map(({ Name, Value }) => [Name, Value]));
   config.process.terminal = false;
   config.process.user = { uid, gid };
+  const own = [...(definition.EntryPoint ?? []), ...(definition.Command ?? [])];
+  if (own.length > 0) config.process.args = own;
   config.process.env.push(...Object.entries({ ...given, ...environment }).map(([name, value]) => `${name}=${value}`));
   if (definition.LinuxParameters.Capabilities.Drop.includes('ALL')) config.process.capabilities = {};
   delete config.process.rlimits;
