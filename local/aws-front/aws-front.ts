@@ -13,7 +13,7 @@ const xml = new XMLBuilder({ format: false });
 const XML_ERROR_SERVICES: Readonly<Record<string, (error: object) => object>> = {
   s3: (error) => ({ Error: error }),
   ...Object.fromEntries(
-    ['cloudformation', 'cloudfront', 'elasticache', 'route53', 'sns'].map((service) => [
+    ['cloudformation', 'cloudfront', 'elasticache', 'elasticloadbalancing', 'route53', 'sns'].map((service) => [
       service,
       (error: object) => ({ ErrorResponse: { Error: error } }),
     ]),

@@ -6,11 +6,24 @@ import { ServiceError } from './service-error';
 
 export type JsonAction = (input: Readonly<Record<string, unknown>>, context: CallContext) => Promise<object> | object;
 
+/** Asks whether the caller may perform an action of a JSON API. */
+export type JsonAuthorization = (
+  action: string,
+  input: Readonly<Record<string, unknown>>,
+  context: CallContext,
+) => void;
+
 /**
  * An API in the AWS JSON 1.1 protocol (smithy.io, "AWS JSON 1.1 protocol"): `X-Amz-Target` names the action. Actions
- * outside `actions` answer 501. The caller needs the action on every resource.
+ * outside `actions` answer 501.
+ *
+ * @param authorize by default the caller needs the action on every resource.
  */
-export function jsonApi(signingName: string, actions: Readonly<Record<string, JsonAction>>): AwsApi {
+export function jsonApi(
+  signingName: string,
+  actions: Readonly<Record<string, JsonAction>>,
+  authorize: JsonAuthorization = (action, _, context) => context.authorize(`${signingName}:${action}`, '*'),
+): AwsApi {
   return {
     signingName,
     handle: async (request, response, context) => {
@@ -18,10 +31,10 @@ export function jsonApi(signingName: string, actions: Readonly<Record<string, Js
         const [, action = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
         const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
         if (!perform) throw new ServiceError('NotImplemented', `${signingName} ${action} has no stand-in here`, 501);
-        context.authorize(`${signingName}:${action}`, '*');
         const input: unknown = JSON.parse((await text(request)) || '{}');
         if (typeof input !== 'object' || input === null)
           throw new ServiceError('SerializationException', 'the body must be an object');
+        authorize(action, { ...input }, context);
         sendJson(response, 200, await perform({ ...input }, context));
       } catch (error) {
         if (!(error instanceof ServiceError)) throw error;

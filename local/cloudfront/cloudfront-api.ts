@@ -5,18 +5,23 @@ import { XMLBuilder, XMLParser } from 'fast-xml-parser';
 import { z } from 'zod';
 import { ServiceError } from '../aws-front/service-error';
 import type { AwsApi, CallContext } from '../engine/types';
+import { apiDocument, DocumentFault, withCustomHeaders } from './distribution-document';
 import type { DistributionEdge } from './distribution-edge';
 import type { Invalidation } from './invalidations';
 import type { KeyValueStore } from './key-value-store';
 
 export interface CloudFrontApiOptions {
   distribution(id: string): DistributionEdge | undefined;
+  /** Gives a distribution a configuration in CloudFormation's words. @throws what CloudFront would refuse */
+  configure(id: string, config: Readonly<Record<string, unknown>>): void;
   keyValueStore(name: string): KeyValueStore | undefined;
 }
 
 /** IAM action of each route. */
 const ACTIONS: Readonly<Record<string, string>> = {
   'GET distribution': 'GetDistribution',
+  'GET distribution/config': 'GetDistributionConfig',
+  'PUT distribution/config': 'UpdateDistribution',
   'POST distribution/invalidation': 'CreateInvalidation',
   'GET distribution/invalidation/id': 'GetInvalidation',
   'GET distribution/invalidation': 'ListInvalidations',
@@ -69,6 +74,15 @@ async function dispatch(
   switch (route) {
     case 'GET distribution':
       return sendDistribution(response, distributionOf(options, name));
+    case 'GET distribution/config': {
+      const edge = distributionOf(options, name);
+      return send(response, 200, 'DistributionConfig', documentOf(edge), { etag: edge.etag });
+    }
+    case 'PUT distribution/config': {
+      const edge = distributionOf(options, name);
+      updateDistribution(edge, request.headers['if-match'], await text(request), options);
+      return sendDistribution(response, edge);
+    }
     case 'POST distribution/invalidation': {
       const edge = distributionOf(options, name);
       const invalidation = createInvalidation(edge, await text(request));
@@ -149,25 +163,43 @@ function list(invalidations: readonly Invalidation[]): object {
   };
 }
 
-function sendDistribution(response: ServerResponse, { distribution }: DistributionEdge): void {
-  const { id, arn, domainName, config } = distribution;
-  const aliases = config.Aliases;
-  send(
-    response,
-    200,
-    'Distribution',
-    {
-      Id: id,
-      ARN: arn,
-      Status: 'Deployed',
-      DomainName: domainName,
-      DistributionConfig: {
-        Enabled: config.Enabled,
-        Aliases: { Quantity: aliases.length, ...(aliases.length > 0 ? { Items: { CNAME: aliases } } : {}) },
-      },
-    },
-    { etag: `E${id}` },
-  );
+/** @param ifMatch the ETag of the configuration that the caller has read */
+function updateDistribution(
+  edge: DistributionEdge,
+  ifMatch: string | undefined,
+  body: string,
+  options: CloudFrontApiOptions,
+): void {
+  if (ifMatch === undefined) throw new ServiceError('InvalidIfMatchVersion', 'the header If-Match is required');
+  if (ifMatch !== edge.etag)
+    throw new ServiceError('PreconditionFailed', `If-Match is ${ifMatch}; the configuration is ${edge.etag}`, 412);
+  const current = parser.parse(builder.build({ DistributionConfig: documentOf(edge) }));
+  try {
+    const given = parser.parse(body).DistributionConfig;
+    options.configure(
+      edge.distribution.id,
+      withCustomHeaders(edge.distribution.source, given, current.DistributionConfig),
+    );
+  } catch (error) {
+    if (error instanceof DocumentFault) throw new ServiceError('NotImplemented', error.message, 501);
+    throw new ServiceError('InvalidArgument', error instanceof Error ? error.message : String(error));
+  }
+}
+
+function documentOf({ distribution }: DistributionEdge): object {
+  return apiDocument(distribution.source, distribution.id);
+}
+
+function sendDistribution(response: ServerResponse, edge: DistributionEdge): void {
+  const { id, arn, domainName } = edge.distribution;
+  const content = {
+    Id: id,
+    ARN: arn,
+    Status: edge.isDeployed ? 'Deployed' : 'InProgress',
+    DomainName: domainName,
+    DistributionConfig: documentOf(edge),
+  };
+  send(response, 200, 'Distribution', content, { etag: edge.etag });
 }
 
 function describeStore(store: KeyValueStore): object {

@@ -25,6 +25,8 @@ export interface CloudFrontOptions {
   readonly clock?: Clock;
   /** Bytes that one POP keeps of one distribution. */
   readonly popBytes?: number;
+  /** Time in which all POPs have taken up a changed distribution, ms. At AWS it is minutes. */
+  readonly propagationMs?: number;
   /** Names of a certificate, to compare aliases with; `undefined` where they are unknown. */
   readonly certificateNames?: (arn: string) => readonly string[] | undefined;
 }
@@ -39,6 +41,7 @@ export interface ListenOptions {
 }
 
 const DEFAULT_POP_BYTES = 128 * 1024 * 1024;
+const DEFAULT_PROPAGATION_MS = 2_000;
 
 /** CloudFront on one machine: distributions from templates, served by simulated POPs over real HTTP. */
 export class CloudFrontStandIn {
@@ -63,6 +66,7 @@ export class CloudFrontStandIn {
     this.apis = [
       cloudFrontApi({
         distribution: (id) => this.edges.get(id),
+        configure: (id, config) => this.configure(id, config),
         keyValueStore: (name) => this.registry.keyValueStoreByName(name),
       }),
       keyValueStoreApi((arn) => this.registry.keyValueStore(arn)),
@@ -82,10 +86,23 @@ export class CloudFrontStandIn {
         client: this.client,
         clock: this.clock,
         popBytes: this.options.popBytes ?? DEFAULT_POP_BYTES,
+        propagationMs: this.options.propagationMs ?? DEFAULT_PROPAGATION_MS,
         countOriginBytes: (pop, bytes) => this.statistics.countFromOrigin(pop, bytes),
       }),
     );
     return distribution;
+  }
+
+  /**
+   * Gives a distribution another `DistributionConfig`, which its POPs take up one after the other.
+   *
+   * @throws an Error that says what CloudFront would refuse.
+   */
+  configure(id: string, config: unknown): void {
+    const edge = this.edges.get(id);
+    if (!edge) throw new Error(`there is no distribution ${id}`);
+    const { arn, domainName } = edge.distribution;
+    edge.update(createDistribution({ id, arn, domainName }, config, this.registry));
   }
 
   deleteDistribution(id: string): void {

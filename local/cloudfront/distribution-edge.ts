@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Pop } from '../geo/pops';
 import type { ViewerPlace } from '../geo/viewer-places';
@@ -40,10 +41,18 @@ export interface EdgeAnswer {
   readonly request: EdgeRequest;
 }
 
+/** A configuration, and when POPs began to take it up, ms. */
+interface Deployment {
+  readonly distribution: Distribution;
+  readonly at: number;
+}
+
 export interface DistributionEdgeOptions {
   readonly client: OriginClient;
   readonly clock: Clock;
   readonly popBytes: number;
+  /** Time in which all POPs have taken up a new configuration, ms. */
+  readonly propagationMs: number;
   readonly countOriginBytes: (pop: Pop, bytes: number) => void;
 }
 
@@ -52,12 +61,49 @@ export class DistributionEdge {
   readonly invalidations: InvalidationHistory;
   private readonly log = new InvalidationLog();
   private readonly pops = new Map<string, { readonly cache: PopCache; readonly edge: PopEdge }>();
+  /** The newest last; the first is everywhere. */
+  private deployments: readonly Deployment[];
+  private version = 1;
 
   constructor(
-    readonly distribution: Distribution,
+    distribution: Distribution,
     private readonly options: DistributionEdgeOptions,
   ) {
+    this.deployments = [{ distribution, at: Number.NEGATIVE_INFINITY }];
     this.invalidations = new InvalidationHistory(options.clock.now, (targets) => this.invalidate(targets));
+  }
+
+  /** As it was configured last. */
+  get distribution(): Distribution {
+    const newest = this.deployments.at(-1);
+    if (!newest) throw new Error('a distribution was never deployed');
+    return newest.distribution;
+  }
+
+  /** Whether every POP has the newest configuration. */
+  get isDeployed(): boolean {
+    const newest = this.deployments.at(-1);
+    return newest !== undefined && newest.at + this.options.propagationMs <= this.options.clock.now();
+  }
+
+  /** Names the newest configuration. */
+  get etag(): string {
+    return `E${this.distribution.id.slice(1)}V${this.version}`;
+  }
+
+  /** Takes a new configuration, which the POPs take up one after the other. */
+  update(distribution: Distribution): void {
+    const now = this.options.clock.now();
+    const everywhere = this.deployments.findLastIndex(({ at }) => at + this.options.propagationMs <= now);
+    this.deployments = [...this.deployments.slice(Math.max(0, everywhere)), { distribution, at: now }];
+    this.version += 1;
+  }
+
+  /** The configuration that a POP works by: each takes a new one up after a time of its own. */
+  known(pop: Pop): Distribution {
+    const passed = this.options.clock.now() - shareOf(pop.code) * this.options.propagationMs;
+    const deployment = this.deployments.findLast(({ at }) => at <= passed) ?? this.deployments[0];
+    return deployment?.distribution ?? this.distribution;
   }
 
   /** Whether a request's `Host` names this distribution. */
@@ -81,8 +127,8 @@ export class DistributionEdge {
     return { ...answer, headers };
   }
 
-  private admit({ request, place }: Arrival): Behavior {
-    const { config } = this.distribution;
+  private admit({ request, place, pop }: Arrival): Behavior {
+    const { config } = this.known(pop);
     if (!config.Enabled) throw new ViewerError(403, 'the distribution is disabled');
     const geo = config.Restrictions?.GeoRestriction;
     const listed = place.countryCode !== undefined && geo?.Locations.includes(place.countryCode) === true;
@@ -92,7 +138,7 @@ export class DistributionEdge {
         `the distribution is configured to block access from ${place.countryCode ?? 'your country'}`,
       );
     }
-    const behavior = behaviorFor(this.distribution, request.uri);
+    const behavior = behaviorFor(this.known(pop), request.uri);
     if (!behavior.config.AllowedMethods.includes(request.method)) {
       throw new ViewerError(
         403,
@@ -122,7 +168,7 @@ export class DistributionEdge {
         return { ...errorPage(status, error.message), result: error.kind, length: undefined, wideAreaMs: 0, request };
       }
     }
-    const { DefaultRootObject: root } = this.distribution.config;
+    const { DefaultRootObject: root } = this.known(arrival.pop).config;
     if (request.uri === '/' && root !== '') request = { ...request, uri: `/${root}` };
     const answer = await this.ask(behavior, request, choice, arrival);
     return { ...(await this.withErrorPage(answer, arrival)), request };
@@ -164,7 +210,7 @@ export class DistributionEdge {
       request,
       key: cacheKey(this.distribution.id, behavior, request),
       toOrigin: originRequest(behavior, request, arrival.viewerIp, arrival.requestId),
-      target: originsOf(this.distribution, behavior, choice),
+      target: originsOf(this.known(arrival.pop), behavior, choice),
       call: {
         pop: arrival.pop,
         distributionArn: this.distribution.arn,
@@ -176,11 +222,11 @@ export class DistributionEdge {
 
   /** Puts the page of a custom error response in the place of an error, if the distribution has one for its status. */
   private async withErrorPage(answer: PopAnswer, arrival: Arrival): Promise<PopAnswer> {
-    const { CustomErrorResponses } = this.distribution.config;
+    const { CustomErrorResponses } = this.known(arrival.pop).config;
     const response = CustomErrorResponses.find(({ ErrorCode }) => ErrorCode === answer.status);
     if (response?.ResponsePagePath === undefined || response.ResponseCode === undefined) return answer;
     const request: EdgeRequest = { ...arrival.request, method: 'GET', uri: response.ResponsePagePath, query: '' };
-    const page = await this.ask(behaviorFor(this.distribution, request.uri), request, undefined, arrival);
+    const page = await this.ask(behaviorFor(this.known(arrival.pop), request.uri), request, undefined, arrival);
     if (page.status >= 400) return answer;
     for await (const _replaced of answer.body);
     return { ...page, status: response.ResponseCode, result: 'Error', wideAreaMs: answer.wideAreaMs + page.wideAreaMs };
@@ -199,7 +245,7 @@ export class DistributionEdge {
     const { client, clock, popBytes, countOriginBytes } = this.options;
     const cache = new PopCache(popBytes);
     const edge = new PopEdge({
-      distribution: this.distribution,
+      distribution: () => this.known(pop),
       pop,
       cache,
       log: this.log,
@@ -211,6 +257,11 @@ export class DistributionEdge {
     this.pops.set(pop.code, created);
     return created;
   }
+}
+
+/** From 0 to 1, the same for a POP each time. */
+function shareOf(code: string): number {
+  return createHash('sha256').update(code).digest().readUInt32BE() / 2 ** 32;
 }
 
 async function* bytes(body: Buffer): AsyncGenerator<Buffer> {

@@ -37,6 +37,8 @@ export interface Distribution {
   readonly arn: string;
   readonly domainName: string;
   readonly config: DistributionConfig;
+  /** The configuration as it was given: what the API shows, and what an update starts from. */
+  readonly source: Readonly<Record<string, unknown>>;
   /** In the order in which they are tried; the default behaviour, pattern `*`, is the last. */
   readonly behaviors: readonly Behavior[];
   origin(id: string): OriginConfig | undefined;
@@ -73,7 +75,8 @@ export function createDistribution(
     check.behavior('*', config.DefaultCacheBehavior),
   ];
   const origins = new Map(config.Origins.map((origin) => [origin.Id, origin]));
-  return { ...identity, config, behaviors, origin: (id) => origins.get(id) };
+  const source = properties as Readonly<Record<string, unknown>>;
+  return { ...identity, config, source, behaviors, origin: (id) => origins.get(id) };
 }
 
 class Resolver {

@@ -55,7 +55,8 @@ interface FillOutcome {
 }
 
 export interface PopEdgeOptions {
-  readonly distribution: Distribution;
+  /** As the POP knows it now. */
+  readonly distribution: () => Distribution;
   readonly pop: Pop;
   readonly cache: PopCache;
   readonly log: InvalidationLog;
@@ -249,7 +250,7 @@ export class PopEdge {
   }
 
   private tagsOf(headers: Headers): string[] {
-    const name = this.options.distribution.config.CacheTagConfig?.HeaderName.toLowerCase();
+    const name = this.options.distribution().config.CacheTagConfig?.HeaderName.toLowerCase();
     const value = name === undefined ? undefined : headerValue(headers, name);
     const tags = (value ?? '').split(',').map((tag) => tag.trim().toLowerCase());
     return [...new Set(tags.filter((tag) => tag !== ''))].slice(0, MAX_TAGS);
@@ -257,9 +258,9 @@ export class PopEdge {
 
   private ttlSeconds(behavior: Behavior, status: number, lifetime: OriginLifetime): number {
     if (status < 400) return status < 200 || status === 304 ? 0 : successTtl(lifetime, behavior.cachePolicy);
-    const configured = this.options.distribution.config.CustomErrorResponses.find(
-      ({ ErrorCode }) => ErrorCode === status,
-    );
+    const configured = this.options
+      .distribution()
+      .config.CustomErrorResponses.find(({ ErrorCode }) => ErrorCode === status);
     return errorTtl(status, lifetime, configured?.ErrorCachingMinTTL);
   }
 }

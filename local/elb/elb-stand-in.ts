@@ -3,11 +3,12 @@ import { MetricStore } from '../cloudwatch/metric-store';
 import { SecurityGroups } from '../ec2/security-groups';
 import { physicalId, physicalName } from '../engine/physical-name';
 import { parseProperties } from '../engine/properties';
-import type { Resource, ResourceModule, Running } from '../engine/types';
+import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
 import { BalancerMetrics } from './balancer-metrics';
 import type { Certificates } from './certificates';
+import { elbApi } from './elb-api';
 import { statusMatcher } from './health-check';
-import { ListenerActions, listenerAction, meets, RuleConditions } from './listener-rules';
+import { ListenerActions, listenerAction, RuleConditions } from './listener-rules';
 import { Listener, LoadBalancer } from './load-balancer';
 import { TargetGroup } from './target-group';
 
@@ -75,6 +76,10 @@ export class ElbStandIn {
     { type: 'AWS::ElasticLoadBalancingV2::ListenerRule', start: async (resource) => this.startRule(resource) },
   ];
 
+  readonly api: AwsApi = elbApi({
+    balancers: (region) => [...this.balancers.values()].filter((balancer) => balancer.region === region),
+  });
+
   /** Target group by ARN; throws when there is none. */
   targetGroup(arn: string): TargetGroup {
     return required(this.groups, arn, 'target group');
@@ -96,6 +101,10 @@ export class ElbStandIn {
     return [...this.balancers.values()].find((balancer) => balancer.dnsName === wanted);
   }
 
+  balancerByName(name: string, region: string): LoadBalancer | undefined {
+    return [...this.balancers.values()].find((balancer) => balancer.name === name && balancer.region === region);
+  }
+
   private startBalancer(resource: Resource): Running {
     const inert = [
       'EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic',
@@ -112,7 +121,7 @@ export class ElbStandIn {
     const idle = attribute(properties.LoadBalancerAttributes, 'idle_timeout.timeout_seconds', 60);
     const network = { name: `load balancer ${name}`, region: resource.region, groups: properties.SecurityGroups };
     const metrics = new BalancerMetrics(this.metrics, resource.region, fullName);
-    this.balancers.set(arn, new LoadBalancer(arn, dnsName, network, idle * 1000, metrics));
+    this.balancers.set(arn, new LoadBalancer(arn, name, dnsName, network, idle * 1000, metrics));
     return {
       ref: arn,
       attributes: {
@@ -165,8 +174,11 @@ export class ElbStandIn {
     const balancer = required(this.balancers, properties.LoadBalancerArn, 'load balancer');
     const defaultAction = listenerAction(properties.DefaultActions);
     if (defaultAction.kind === 'forward') this.targetGroup(defaultAction.targetGroupArn).attach(balancer.network);
+    const id = physicalId('x', resource).slice(2, 18);
+    const arn = `${balancer.arn.replace(':loadbalancer/', ':listener/')}/${id}`;
     const listener = new Listener(
       {
+        arn,
         balancer: balancer.network,
         protocol: properties.Protocol,
         port: properties.Port,
@@ -181,8 +193,6 @@ export class ElbStandIn {
     );
     await listener.open();
     balancer.listeners.push(listener);
-    const id = physicalId('x', resource).slice(2, 18);
-    const arn = `${balancer.arn.replace(':loadbalancer/', ':listener/')}/${id}`;
     this.listeners.set(arn, listener);
     return { ref: arn, attributes: { ListenerArn: arn }, stop: () => listener.close() };
   }
@@ -193,8 +203,8 @@ export class ElbStandIn {
     const action = listenerAction(properties.Actions);
     if (action.kind === 'forward') this.targetGroup(action.targetGroupArn).attach(listener.options.balancer);
     const { Priority, Conditions } = properties;
-    listener.addRule({ priority: Priority, action, matches: (request) => meets(request, Conditions) });
     const arn = `${properties.ListenerArn.replace(':listener/', ':listener-rule/')}/${physicalId('x', resource).slice(2, 18)}`;
+    listener.putRule({ arn, priority: Priority, conditions: Conditions, action });
     return { ref: arn, attributes: { RuleArn: arn } };
   }
 }

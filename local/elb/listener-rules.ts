@@ -35,6 +35,7 @@ export const ListenerActions = z.array(Action).length(1);
 
 /** `Conditions` of a listener rule. */
 export const RuleConditions = z.array(Condition).min(1);
+export type RuleConditions = z.infer<typeof RuleConditions>;
 
 /** What a listener does with a request. */
 export type ListenerAction =
@@ -56,7 +57,7 @@ export function listenerAction(actions: z.infer<typeof ListenerActions>): Listen
 }
 
 /** Whether a request meets every condition of a rule. Values are globs with `*` and `?`; paths compare with case. */
-export function meets(request: IncomingMessage, conditions: z.infer<typeof RuleConditions>): boolean {
+export function meets(request: IncomingMessage, conditions: RuleConditions): boolean {
   const [path = '/'] = (request.url ?? '/').split('?', 1);
   return conditions.every((condition) => meetsOne(request, path, condition));
 }

@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NetworkInterface } from '../ec2/security-groups';
 import { type LocalServer, serveLocally } from '../engine/http-server';
 import type { BalancerMetrics } from './balancer-metrics';
-import type { ListenerAction } from './listener-rules';
+import { type ListenerAction, meets, type RuleConditions } from './listener-rules';
 import { answerPlain, forward, targetAgent } from './reverse-proxy';
 import type { TargetGroup } from './target-group';
 
 export interface ListenerOptions {
+  readonly arn: string;
   readonly balancer: NetworkInterface;
   readonly protocol: 'HTTP' | 'HTTPS';
   /** Port in the template; the listener itself has any free port of this machine. */
@@ -15,16 +16,19 @@ export interface ListenerOptions {
   readonly defaultAction: ListenerAction;
 }
 
-interface Rule {
+/** A rule of a listener. */
+export interface Rule {
+  readonly arn: string;
   readonly priority: number;
-  readonly matches: (request: IncomingMessage) => boolean;
+  readonly conditions: RuleConditions;
   readonly action: ListenerAction;
 }
 
 /** A listener of a load balancer: a reverse proxy on 127.0.0.1. */
 export class Listener {
   private readonly agent = targetAgent();
-  private readonly rules: Rule[] = [];
+  /** In the order in which they are tried. */
+  private tried: readonly Rule[] = [];
   private server: LocalServer | undefined;
 
   constructor(
@@ -39,9 +43,13 @@ export class Listener {
     return this.server.url;
   }
 
+  get rules(): readonly Rule[] {
+    return this.tried;
+  }
+
   /** Every target group that this listener may forward to. */
   get targetGroups(): TargetGroup[] {
-    const actions = [this.options.defaultAction, ...this.rules.map(({ action }) => action)];
+    const actions = [this.options.defaultAction, ...this.tried.map(({ action }) => action)];
     return actions.flatMap((action) => (action.kind === 'forward' ? [this.targetGroup(action.targetGroupArn)] : []));
   }
 
@@ -49,9 +57,10 @@ export class Listener {
     this.server = await serveLocally((request, response) => this.handle(request, response));
   }
 
-  addRule(rule: Rule): void {
-    this.rules.push(rule);
-    this.rules.sort((a, b) => a.priority - b.priority);
+  /** Adds a rule, or replaces the one of its ARN, for every request from now on. */
+  putRule(rule: Rule): void {
+    const others = this.tried.filter(({ arn }) => arn !== rule.arn);
+    this.tried = [...others, rule].sort((a, b) => a.priority - b.priority);
   }
 
   async close(): Promise<void> {
@@ -60,7 +69,7 @@ export class Listener {
   }
 
   private handle(request: IncomingMessage, response: ServerResponse): void {
-    const action = this.rules.find((rule) => rule.matches(request))?.action ?? this.options.defaultAction;
+    const action = this.tried.find((rule) => meets(request, rule.conditions))?.action ?? this.options.defaultAction;
     if (action.kind === 'forward') {
       const group = this.targetGroup(action.targetGroupArn);
       forward(request, response, group, {
@@ -85,6 +94,7 @@ export class LoadBalancer {
 
   constructor(
     readonly arn: string,
+    readonly name: string,
     readonly dnsName: string,
     readonly network: NetworkInterface,
     /** Idle timeout of connections, ms. */

@@ -33,7 +33,6 @@ export interface RegionalServices {
 /** Makes the stand-ins and connects them to each other. */
 export async function startRegionalServices(platform: Platform, distances: Distances): Promise<RegionalServices> {
   const certificates = new Certificates();
-  const secrets = new SecretsStandIn();
   const queues = new Queues((line) => platform.log(line), platform.iam);
   const { metrics } = platform;
   const elb = new ElbStandIn(certificates, platform.securityGroups, metrics);
@@ -47,6 +46,7 @@ export async function startRegionalServices(platform: Platform, distances: Dista
   const elasticache = new ElastiCacheStandIn(platform);
   const lambda = new LambdaStandIn(platform, queues);
   const sns = new SnsStandIn(lambda, queues);
+  const secrets = new SecretsStandIn(lambda, (line) => platform.log(line));
   const flowLogs = new FlowLogs(platform.iam);
   const route53 = new Route53StandIn(
     elb,
@@ -74,7 +74,7 @@ export async function startRegionalServices(platform: Platform, distances: Dista
       ...[platform.iam, platform.securityGroups, ...withModules].flatMap(({ modules }) => modules),
       ...inertModules,
     ],
-    apis: [ecs.api, elasticache.api, lambda.api, sns.api, route53.api],
+    apis: [ecs.api, elasticache.api, elb.api, lambda.api, secrets.api, sns.api, route53.api],
     checks: [sns, lambda, ecs, events, flowLogs].map((service) => () => service.findings()),
     events,
     dns: route53,
@@ -83,6 +83,7 @@ export async function startRegionalServices(platform: Platform, distances: Dista
     secrets,
     close: async () => {
       cloudWatch.close();
+      await secrets.close();
       await ecs.close();
     },
   };

@@ -210,7 +210,7 @@ export class IamStandIn {
 /** The error that an API answers a refused call with: each service has a code of its own. */
 export function accessDenied(service: string, sentence: string): ServiceError {
   if (service === 'sns') return new ServiceError('AuthorizationError', sentence, 403);
-  if (['s3', 'cloudfront', 'cloudformation', 'elasticache', 'route53'].includes(service)) {
+  if (['s3', 'cloudfront', 'cloudformation', 'elasticache', 'elasticloadbalancing', 'route53'].includes(service)) {
     return new ServiceError('AccessDenied', sentence, 403);
   }
   return new ServiceError('AccessDeniedException', sentence, service === 'ecs' ? 400 : 403);

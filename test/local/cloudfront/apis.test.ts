@@ -5,10 +5,14 @@ import {
   CloudFrontClient,
   CreateInvalidationCommand,
   DescribeKeyValueStoreCommand as DescribeStoreByName,
+  type DistributionConfig,
   GetDistributionCommand,
+  GetDistributionConfigCommand,
   GetInvalidationCommand,
   ListDistributionsCommand,
   ListInvalidationsCommand,
+  PreconditionFailed,
+  UpdateDistributionCommand,
 } from '@aws-sdk/client-cloudfront';
 import {
   CloudFrontKeyValueStoreClient,
@@ -65,6 +69,49 @@ afterEach(async () => {
 });
 
 describe('cloudfront', () => {
+  test('a distribution is updated under the ETag that was read, and its POPs take it up one after the other', async () => {
+    const Id = 'ETEST';
+    const { ETag, DistributionConfig } = await cloudFront.send(new GetDistributionConfigCommand({ Id }));
+    const [origin] = DistributionConfig?.Origins?.Items ?? [];
+    if (!origin || !DistributionConfig) throw new Error('the distribution has no origin');
+    const Items = [{ HeaderName: 'x-key', HeaderValue: 'new' }];
+    origin.CustomHeaders = { Quantity: 1, Items };
+    const update = (IfMatch: string | undefined, config: DistributionConfig) =>
+      cloudFront.send(new UpdateDistributionCommand({ Id, IfMatch, DistributionConfig: config }));
+    const sent = async (ip: string) => {
+      await cdn.ask('/', { method: 'POST', headers: { 'x-viewer-ip': ip } });
+      return cdn.origin.received.at(-1)?.headers['x-key'];
+    };
+    const viewers = ['1.21.10.10', '8.8.8.8', '2.125.160.216', '200.1.1.1', '41.1.1.1', '5.6.7.8'];
+
+    const updated = await update(ETag, DistributionConfig);
+    expect(updated.Distribution?.Status).toBe('InProgress');
+    await expect(update(ETag, DistributionConfig)).rejects.toBeInstanceOf(PreconditionFailed);
+    cdn.clock.advanceSeconds(1);
+    const halfway = new Set<unknown>();
+    for (const viewer of viewers) halfway.add(await sent(viewer));
+    expect(halfway).toEqual(new Set([undefined, 'new']));
+    cdn.clock.advanceSeconds(1);
+    const read = await cloudFront.send(new GetDistributionCommand({ Id }));
+    expect(read.Distribution?.Status).toBe('Deployed');
+    expect(read.ETag).toBe(updated.ETag);
+    for (const viewer of viewers) expect(await sent(viewer)).toBe('new');
+  });
+
+  test('an update that changes or leaves out anything but headers for origins is 501 and names it', async () => {
+    const Id = 'ETEST';
+    const { ETag, DistributionConfig } = await cloudFront.send(new GetDistributionConfigCommand({ Id }));
+    if (!DistributionConfig) throw new Error('there is no configuration');
+    const update = (config: DistributionConfig) =>
+      cloudFront.send(new UpdateDistributionCommand({ Id, IfMatch: ETag, DistributionConfig: config }));
+    await expect(update({ ...DistributionConfig, Enabled: false })).rejects.toThrow(
+      'DistributionConfig.Enabled changes',
+    );
+    const { CacheTagConfig: _, ...without } = DistributionConfig;
+    await expect(update(without)).rejects.toThrow('DistributionConfig.CacheTagConfig changes');
+    expect((await cloudFront.send(new GetDistributionCommand({ Id }))).ETag).toBe(ETag);
+  });
+
   const invalidate = (CallerReference: string, ...Items: string[]) =>
     cloudFront.send(
       new CreateInvalidationCommand({

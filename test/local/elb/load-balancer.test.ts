@@ -1,13 +1,21 @@
 import { EventEmitter, once } from 'node:events';
 import { request as sendRequest } from 'node:http';
 import { text } from 'node:stream/consumers';
+import {
+  DescribeListenersCommand,
+  DescribeLoadBalancersCommand,
+  DescribeRulesCommand,
+  ElasticLoadBalancingV2Client,
+  LoadBalancerNotFoundException,
+  ModifyRuleCommand,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
 import { Certificates } from '../../../local/elb/certificates';
 import { ElbStandIn } from '../../../local/elb/elb-stand-in';
 import { statusMatcher } from '../../../local/elb/health-check';
 import type { TargetGroup } from '../../../local/elb/target-group';
 import { type LocalServer, serveLocally } from '../../../local/engine/http-server';
 import type { Running } from '../../../local/engine/types';
-import { resource } from '../support/platform';
+import { clientSettings, resource, testPlatform } from '../support/platform';
 
 const elb = new ElbStandIn(new Certificates());
 const stops: (() => Promise<void>)[] = [];
@@ -180,6 +188,71 @@ describe('an application load balancer', () => {
       DefaultActions: [{ Type: 'forward', TargetGroupArn: 'x' }],
     };
     await expect(start('Listener', 'Lost', listener)).rejects.toThrow('there is no load balancer arn:nobody');
+  });
+});
+
+describe('the API', () => {
+  const platform = testPlatform();
+  let client: ElasticLoadBalancingV2Client;
+  beforeAll(() => {
+    platform.get().front.serve(elb.api);
+    client = new ElasticLoadBalancingV2Client(clientSettings(platform.get()));
+  });
+  afterAll(() => client.destroy());
+
+  test('finds a rule from the name of its load balancer, and changes what it asks for from the next request on', async () => {
+    const { listenerArn, url, found } = await balancer();
+    await start('ListenerRule', `Rule${count}`, {
+      ListenerArn: listenerArn,
+      Priority: 7,
+      Conditions: [{ Field: 'http-header', HttpHeaderConfig: { HttpHeaderName: 'x-key', Values: ['old'] } }],
+      Actions: [{ Type: 'fixed-response', FixedResponseConfig: { StatusCode: '204' } }],
+    });
+    const names = new DescribeLoadBalancersCommand({ Names: [found.name] });
+    const { LoadBalancers: [described] = [] } = await client.send(names);
+    expect(described).toMatchObject({ LoadBalancerArn: found.arn, LoadBalancerName: found.name });
+    const LoadBalancerArn = described?.LoadBalancerArn;
+    const { Listeners: [listener] = [] } = await client.send(new DescribeListenersCommand({ LoadBalancerArn }));
+    expect(listener).toMatchObject({ ListenerArn: listenerArn, Port: 80, Protocol: 'HTTP' });
+    const { Rules = [] } = await client.send(new DescribeRulesCommand({ ListenerArn: listener?.ListenerArn }));
+    expect(Rules.map(({ Priority, IsDefault }) => [Priority, IsDefault])).toEqual([
+      ['7', false],
+      ['default', true],
+    ]);
+    expect(Rules[0]?.Conditions).toEqual([
+      { Field: 'http-header', HttpHeaderConfig: { HttpHeaderName: 'x-key', Values: ['old'] } },
+    ]);
+
+    const ask = async (key: string) => (await fetch(url, { headers: { 'x-key': key } })).status;
+    expect([await ask('old'), await ask('new')]).toEqual([204, 503]);
+    const accept = (...Values: string[]) =>
+      client.send(
+        new ModifyRuleCommand({
+          RuleArn: Rules[0]?.RuleArn,
+          Conditions: [{ Field: 'http-header', HttpHeaderConfig: { HttpHeaderName: 'x-key', Values } }],
+        }),
+      );
+    await accept('old', 'new');
+    expect([await ask('old'), await ask('new')]).toEqual([204, 204]);
+    await accept('new');
+    expect([await ask('old'), await ask('new')]).toEqual([503, 204]);
+    await expect(accept('1', '2', '3', '4', '5', '6')).rejects.toThrow('6 condition values; a rule may have 5');
+    await expect(accept('x'.repeat(129))).rejects.toThrow('more than 128 characters');
+  });
+
+  test('names what is not there', async () => {
+    const lost = new DescribeLoadBalancersCommand({ Names: ['lost'] });
+    await expect(client.send(lost)).rejects.toBeInstanceOf(LoadBalancerNotFoundException);
+    const elsewhere = new ElasticLoadBalancingV2Client(clientSettings(platform.get(), 'eu-west-1'));
+    const { found } = await balancer();
+    await expect(elsewhere.send(new DescribeLoadBalancersCommand({ Names: [found.name] }))).rejects.toThrow(
+      'is not in eu-west-1',
+    );
+    elsewhere.destroy();
+    const Conditions = [{ Field: 'path-pattern', PathPatternConfig: { Values: ['/'] } }];
+    await expect(client.send(new ModifyRuleCommand({ RuleArn: 'arn:lost', Conditions }))).rejects.toThrow(
+      'there is no rule arn:lost',
+    );
   });
 });
 
