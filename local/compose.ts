@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig, namingScope } from '../lib/config';
-import { ORIGIN_KEY_HEADER, originKeySecretName } from '../lib/core/origin-keys';
-import { GLOBAL_OUTPUTS, stackNames } from '../lib/core/resource-names';
+import { ORIGIN_KEY_HEADERS, ORIGIN_KEYS, originKeySecretName } from '../lib/core/origin-keys';
+import { GLOBAL_OUTPUTS, GLOBAL_REGION, stackNames } from '../lib/core/resource-names';
 import { cloudFormationApi } from './cloudformation/cloudformation-stand-in';
 import { CloudFrontStandIn } from './cloudfront/cloudfront-stand-in';
 import { cloudFrontModules } from './cloudfront/modules';
@@ -131,8 +131,11 @@ async function compose(
       return origin.url;
     },
     originHeaders() {
-      const name = originKeySecretName(namingScope(config), config.originKeys[0] ?? '');
-      return { [ORIGIN_KEY_HEADER]: regional.secrets.value(name, homeRegion) ?? '' };
+      const value = (name: string) => regional.secrets.value(name, GLOBAL_REGION) ?? '';
+      const naming = namingScope(config);
+      return Object.fromEntries(
+        ORIGIN_KEYS.map((key) => [ORIGIN_KEY_HEADERS[key], value(originKeySecretName(naming, key))]),
+      );
     },
     fireSchedules: () => regional.events.firePeriod(),
     awsEnvironment: (region) => platform.awsEnvironment(region),

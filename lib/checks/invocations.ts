@@ -99,6 +99,12 @@ function actsOf(stack: CheckedStack): Act[] {
         return [{ by, service: 'events.amazonaws.com', source, action, target: arn }];
       });
     }
+    if (type === 'AWS::SecretsManager::RotationSchedule') {
+      // Only Secrets Manager knows the six characters that end the ARN.
+      const source = `arn:aws:secretsmanager:${stack.region}:${stack.account}:secret:${textAt(properties, 'SecretId')}-??????`;
+      const target = textAt(properties, 'RotationLambdaARN');
+      return [{ by, service: 'secretsmanager.amazonaws.com', source, action: 'lambda:InvokeFunction', target }];
+    }
     if (type === 'AWS::CloudWatch::Alarm' || type === 'AWS::CloudWatch::CompositeAlarm') {
       const source = `arn:aws:cloudwatch:${stack.region}:${stack.account}:alarm:${by.name}`;
       const targets = ['AlarmActions', 'OKActions', 'InsufficientDataActions'].flatMap((name) =>

@@ -146,12 +146,30 @@ function needsOf(program: Program): Need[] {
 /** Resources that an action of a program is asked for, by the variables that name them. */
 function targetsOf(action: string, { environment, stack }: Program): string[] {
   const bucket = `arn:aws:s3:::${environment.MODEL_BUCKET}`;
+  const { FIRST_KEY_SECRET: first = '', SECOND_KEY_SECRET: second = '', REGIONS = '' } = environment;
+  const regions = REGIONS.split(',');
+  const secret = (name: string, region = stack.region) =>
+    `arn:aws:secretsmanager:${region}:${stack.account}:secret:${name}-xxxxxx`;
+  const distribution = `arn:aws:cloudfront::${stack.account}:distribution/${environment.DISTRIBUTION_ID}`;
   const named: Readonly<Record<string, readonly string[]>> = {
     's3:GetObject': [`${bucket}/models/name/1/model.onnx`, `${bucket}/channels/name.json`],
     's3:ListBucket': [bucket],
-    'lambda:InvokeFunction': (environment.REGIONS ?? '')
-      .split(',')
-      .map((region) => `arn:aws:lambda:${region}:${stack.account}:function:${environment.STATUS_FUNCTION_NAME}`),
+    'lambda:InvokeFunction': regions.map(
+      (region) => `arn:aws:lambda:${region}:${stack.account}:function:${environment.STATUS_FUNCTION_NAME}`,
+    ),
+    'secretsmanager:DescribeSecret': [secret(first), secret(second)],
+    'secretsmanager:PutSecretValue': [secret(first), secret(second)],
+    'secretsmanager:UpdateSecretVersionStage': [secret(first)],
+    'secretsmanager:GetSecretValue': [stack.region, ...regions].flatMap((region) => [
+      secret(first, region),
+      secret(second, region),
+    ]),
+    'elasticloadbalancing:ModifyRule': regions.map(
+      (region) =>
+        `arn:aws:elasticloadbalancing:${region}:${stack.account}:listener-rule/app/${environment.LOAD_BALANCER_NAME}/id/id/id`,
+    ),
+    'cloudfront:GetDistribution': [distribution],
+    'cloudfront:UpdateDistribution': [distribution],
   };
   if (action.startsWith('cloudfront-keyvaluestore:')) return [environment.KEY_VALUE_STORE_ARN ?? '*'];
   return [...(named[action] ?? ['*'])];

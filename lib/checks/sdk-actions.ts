@@ -23,4 +23,13 @@ export const SDK_ACTIONS: Readonly<Record<string, readonly string[]>> = {
   ListTasksCommand: ['ecs:ListTasks'],
   DescribeTasksCommand: ['ecs:DescribeTasks'],
   GetSecretValueCommand: ['secretsmanager:GetSecretValue'],
+  DescribeSecretCommand: ['secretsmanager:DescribeSecret'],
+  PutSecretValueCommand: ['secretsmanager:PutSecretValue'],
+  UpdateSecretVersionStageCommand: ['secretsmanager:UpdateSecretVersionStage'],
+  DescribeLoadBalancersCommand: ['elasticloadbalancing:DescribeLoadBalancers'],
+  DescribeListenersCommand: ['elasticloadbalancing:DescribeListeners'],
+  DescribeRulesCommand: ['elasticloadbalancing:DescribeRules'],
+  ModifyRuleCommand: ['elasticloadbalancing:ModifyRule'],
+  GetDistributionCommand: ['cloudfront:GetDistribution'],
+  UpdateDistributionCommand: ['cloudfront:UpdateDistribution'],
 };

@@ -13,6 +13,7 @@ export const stackOrder: Check = {
       ...stackCycles(stack, assembly),
       ...valuesOfOtherStacks(stack),
       ...secretFaults(stack, assembly),
+      ...rotationFaults(stack, assembly),
       ...nameFaults(stack, assembly),
     ]),
 };
@@ -139,17 +140,43 @@ function secretFaults(stack: CheckedStack, assembly: CheckedAssembly): Finding[]
   });
 }
 
-/** Buckets and functions of other stacks that a program's variables name. */
+/** A secret is rotated where it was made, and by a schedule that must not begin before what its function changes exists. */
+function rotationFaults(stack: CheckedStack, assembly: CheckedAssembly): Finding[] {
+  const schedules = stack.resources.filter(({ type }) => type === 'AWS::SecretsManager::RotationSchedule');
+  return schedules.flatMap(({ logicalId, properties }): Finding[] => {
+    const at = { stack: stack.name, resource: logicalId };
+    const name = textAt(properties, 'SecretId');
+    const found = resourcesOf(assembly, 'AWS::SecretsManager::Secret').find(({ resource }) => resource.name === name);
+    const faults: Finding[] = [];
+    if (found?.stack.region !== stack.region) {
+      const where = found ? `which is made in ${found.stack.region}` : 'which no stack makes';
+      faults.push({ ...at, problem: `rotates the secret ${name}, ${where}`, right: `a secret of ${stack.region}` });
+    } else if (found.stack !== stack && !before(stack, assembly).has(found.stack.id)) {
+      const right = `a dependency on ${found.stack.name}`;
+      faults.push({ ...at, problem: `may be deployed before the secret ${name}`, right });
+    }
+    if (properties.RotateImmediatelyOnUpdate !== false) {
+      const right = 'RotateImmediatelyOnUpdate: false';
+      faults.push({ ...at, problem: 'rotates in the middle of a deployment', right });
+    }
+    return faults;
+  });
+}
+
+/** Buckets, functions and load balancers of other stacks that a program's variables name. */
 function nameFaults(stack: CheckedStack, assembly: CheckedAssembly): Finding[] {
   const earlier = before(stack, assembly);
   const programs = programsOf({ stacks: [stack] });
   return programs.flatMap(({ resource, environment }) => {
-    const { MODEL_BUCKET, STATUS_FUNCTION_NAME, REGIONS = '' } = environment;
+    const { MODEL_BUCKET, STATUS_FUNCTION_NAME, LOAD_BALANCER_NAME, REGIONS = '' } = environment;
+    const secrets = [environment.FIRST_KEY_SECRET, environment.SECOND_KEY_SECRET];
+    const inRegions = (type: string, name: string | undefined) =>
+      name ? REGIONS.split(',').map((region) => ({ type, name, region })) : [];
     const named = [
       ...(MODEL_BUCKET ? [{ type: 'AWS::S3::Bucket', name: MODEL_BUCKET, region: stack.region }] : []),
-      ...(STATUS_FUNCTION_NAME
-        ? REGIONS.split(',').map((region) => ({ type: 'AWS::Lambda::Function', name: STATUS_FUNCTION_NAME, region }))
-        : []),
+      ...inRegions('AWS::Lambda::Function', STATUS_FUNCTION_NAME),
+      ...inRegions('AWS::ElasticLoadBalancingV2::LoadBalancer', LOAD_BALANCER_NAME),
+      ...secrets.flatMap((name) => (name ? [{ type: 'AWS::SecretsManager::Secret', name, region: stack.region }] : [])),
     ];
     return named.flatMap(({ type, name, region }): Finding[] => {
       const at = { stack: stack.name, resource: resource.logicalId };

@@ -20,7 +20,6 @@ export const dev: EnvironmentDocument = {
   cache: { nodeType: 'cache.t4g.micro', replicas: 0 },
   availabilityZones: 2,
   natGateways: 1,
-  originKeys: ['2026-11'],
   rollBackOnAlarm: false,
   firewall: { requestsPerAddress: 10_000 },
   budget: { monthlyUsd: 200, emails: ['platform@example.com'] },

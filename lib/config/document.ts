@@ -66,15 +66,18 @@ export const Document = z.strictObject({
   availabilityZones: Zones,
   /** NAT gateways of a region: 1 is the cheapest, one a zone survives the loss of any zone. */
   natGateways: wholeBetween(1, 3),
-  /**
-   * Names of the keys by which load balancers know CloudFront, such as the months they were made in. CloudFront sends the
-   * first, load balancers accept all. To rotate, deploy with a new one in front, then without the old.
-   */
-  originKeys: z
-    .array(matching(/^[a-z0-9-]{1,20}$/, 'a name of 1 to 20 lower-case letters, digits and hyphens'))
-    .min(1, { error: 'must name at least one key' })
-    .max(2, { error: 'must name at most two keys: the one in use and the one before' })
-    .refine((keys) => new Set(keys).size === keys.length, { error: 'must not name a key twice' }),
+  /** How the keys are renewed by which load balancers know CloudFront. */
+  originKeyRotation: z
+    .strictObject({
+      /** Days from one rotation to the next. */
+      everyDays: wholeBetween(1, 1000).default(30),
+      /**
+       * Seconds within which CloudFormation has written what it had read of a secret, and a changed rule is known to all
+       * of its load balancer; a rotation relies upon nothing younger.
+       */
+      settleSeconds: wholeBetween(1, 120).default(30),
+    })
+    .prefault({}),
   /** Whether a deployment of the edge service is taken back when the region's alarms fire, beside failed health checks. */
   rollBackOnAlarm: z.boolean(),
   /**

@@ -21,7 +21,7 @@ export const local: EnvironmentDocument = {
   availabilityZones: 2,
   routing: 'score',
   natGateways: 1,
-  originKeys: ['2026-11'],
+  originKeyRotation: { settleSeconds: 1 },
   rollBackOnAlarm: false,
   defaultModel: 'ranker',
   channelPollSeconds: 2,

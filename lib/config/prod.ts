@@ -26,7 +26,6 @@ export const prod: EnvironmentDocument = {
   availabilityZones: 3,
   routing: 'score',
   natGateways: 3,
-  originKeys: ['2026-11'],
   rollBackOnAlarm: true,
   canaryTask: true,
   accessLogDays: 90,

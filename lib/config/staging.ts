@@ -21,7 +21,6 @@ export const staging: EnvironmentDocument = {
   availabilityZones: 2,
   routing: 'score',
   natGateways: 1,
-  originKeys: ['2026-11'],
   rollBackOnAlarm: true,
   canaryTask: true,
   accessLogDays: 30,

@@ -28,7 +28,8 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   'NIST.800.53.R5-S3DefaultEncryptionKMS': OWN_KEYS,
   'NIST.800.53.R5-SNSEncryptedKMS':
     'Messages name keys, tags and versions, and are in transit for milliseconds, over TLS.',
-  'NIST.800.53.R5-SecretsManagerRotationEnabled': 'Rotated by two deployments; see OriginKeys.',
+  'NIST.800.53.R5-SecretsManagerRotationEnabled':
+    'Rotated on the schedule of the global stack, which is deployed after the edges that need the keys; see OriginKeyRotation.',
   'NIST.800.53.R5-SecretsManagerUsingKMSKey': OWN_KEYS,
   'NIST.800.53.R5-VPCDefaultSecurityGroupClosed':
     'Nothing is in the default group; emptying it takes a function per region.',

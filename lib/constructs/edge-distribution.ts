@@ -21,7 +21,7 @@ import {
 import { HttpOrigin, OriginGroup, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { ORIGIN_KEY_HEADER } from '../core/origin-keys';
+import { ORIGIN_KEY_HEADERS, ORIGIN_KEYS, type OriginKey } from '../core/origin-keys';
 import type { RegionCode } from '../core/regions';
 import { CACHE_TAG_HEADER } from '../core/tags';
 import { CachePolicies } from './cache-policies';
@@ -41,8 +41,8 @@ export interface EdgeDistributionProps {
   readonly namePrefix: string;
   readonly domainName: string;
   readonly certificate: ICertificate;
-  /** Reference to the key that load balancers ask for. */
-  readonly originKey: string;
+  /** What load balancers know CloudFront by, each in its header. */
+  readonly originKeys: Readonly<Record<OriginKey, string>>;
   /** Leads to the nearest healthy region. */
   readonly originHostname: string;
   /** Leads to the region next to it; absent where there is only one. */
@@ -79,7 +79,7 @@ export class EdgeDistribution extends Construct {
       scoredRegions: [...props.regionHostnames.keys()],
     });
     const policies = new CachePolicies(this, 'CachePolicies', props.namePrefix);
-    const edge = edgeOrigin(EDGE_ORIGIN, props.originHostname, props.originKey);
+    const edge = edgeOrigin(EDGE_ORIGIN, props.originHostname, props.originKeys);
 
     const located = predictionRequestPolicy(this, 'PredictionRequests', props.namePrefix);
 
@@ -157,10 +157,10 @@ export class EdgeDistribution extends Construct {
   }
 
   /** Adds origins that no behaviour names, for the viewer-request function to choose; CDK adds only those of behaviours. */
-  private addRegionOrigins({ regionHostnames, originKey }: EdgeDistributionProps): void {
+  private addRegionOrigins({ regionHostnames, originKeys }: EdgeDistributionProps): void {
     const regional = [...regionHostnames].map(([region, hostname]) => {
       const originId = regionOriginId(region);
-      return edgeOrigin(originId, hostname, originKey).bind(this, { originId }).originProperty;
+      return edgeOrigin(originId, hostname, originKeys).bind(this, { originId }).originProperty;
     });
     const config = this.resource.distributionConfig;
     if (regional.length === 0) return;
@@ -200,11 +200,11 @@ export class EdgeDistribution extends Construct {
 }
 
 /** One region's service under a name that latency routing resolves. One quick attempt: the other origin is the retry. */
-function edgeOrigin(originId: string, hostname: string, originKey: string): HttpOrigin {
+function edgeOrigin(originId: string, hostname: string, keys: EdgeDistributionProps['originKeys']): HttpOrigin {
   return new HttpOrigin(hostname, {
     originId,
-    // A viewer's own header of this name is replaced.
-    customHeaders: { [ORIGIN_KEY_HEADER]: originKey },
+    // A viewer's own headers of these names are replaced.
+    customHeaders: Object.fromEntries(ORIGIN_KEYS.map((key) => [ORIGIN_KEY_HEADERS[key], keys[key]])),
     protocolPolicy: OriginProtocolPolicy.HTTPS_ONLY,
     originSslProtocols: [OriginSslPolicy.TLS_V1_2],
     connectionAttempts: 1,
@@ -221,8 +221,8 @@ function edgeOrigin(originId: string, hostname: string, originKey: string): Http
 function healthOrigin(edge: HttpOrigin, props: EdgeDistributionProps): IOrigin {
   if (props.failoverHostname === undefined) return edge;
   return new OriginGroup({
-    primaryOrigin: edgeOrigin('edge-health', props.originHostname, props.originKey),
-    fallbackOrigin: edgeOrigin(FAILOVER_ORIGIN, props.failoverHostname, props.originKey),
+    primaryOrigin: edgeOrigin('edge-health', props.originHostname, props.originKeys),
+    fallbackOrigin: edgeOrigin(FAILOVER_ORIGIN, props.failoverHostname, props.originKeys),
     fallbackStatusCodes: [...FAILOVER_STATUSES],
   });
 }

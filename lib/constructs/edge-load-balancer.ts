@@ -16,19 +16,24 @@ import {
 import type { IHostedZone } from 'aws-cdk-lib/aws-route53';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { ORIGIN_KEY_HEADER } from '../core/origin-keys';
+import { ORIGIN_KEY_HEADERS, ORIGIN_KEYS, type OriginKey } from '../core/origin-keys';
 import { AccessLogBucket } from './access-logs';
 import { EDGE_IDLE_TIMEOUT, EDGE_READ_TIMEOUT } from './edge-timeouts';
 
 const HTTPS_PORT = 443;
+
+/** Order of the rules that ask for a key. */
+const KEY_PRIORITIES: Readonly<Record<OriginKey, number>> = { first: 10, second: 20 };
 
 export interface EdgeLoadBalancerProps {
   readonly vpc: IVpc;
   readonly zone: IHostedZone;
   /** Names by which CloudFront calls the load balancer; the certificate carries all of them. At least one. */
   readonly hostnames: readonly [string, ...string[]];
-  /** Keys, one of which a request must show in `ORIGIN_KEY_HEADER`; all others are answered 403. */
-  readonly originKeys: readonly string[];
+  /** Name, by which the function finds it that rotates the keys. */
+  readonly name: string;
+  /** Keys, one of which a request must show in its header; all others are answered 403. */
+  readonly originKeys: Readonly<Record<OriginKey, string>>;
   /** Days that access logs are kept; absent: none are written. */
   readonly accessLogDays?: number | undefined;
   /** Refuses to be deleted, and keeps the logs when the stack is. */
@@ -49,7 +54,7 @@ export class EdgeLoadBalancer extends Construct {
   /** Whether Route 53's health checkers get through. */
   readonly admitsHealthCheckers: boolean;
   private readonly listener: ApplicationListener;
-  private readonly originKeys: readonly string[];
+  private readonly originKeys: EdgeLoadBalancerProps['originKeys'];
 
   constructor(scope: Construct, id: string, props: EdgeLoadBalancerProps) {
     super(scope, id);
@@ -69,6 +74,7 @@ export class EdgeLoadBalancer extends Construct {
     const addresses = cloudFrontPrefixListId ? Peer.prefixList(cloudFrontPrefixListId) : Peer.anyIpv4();
     securityGroup.addIngressRule(addresses, Port.tcp(HTTPS_PORT), 'CloudFront');
     this.loadBalancer = new ApplicationLoadBalancer(this, 'LoadBalancer', {
+      loadBalancerName: props.name,
       vpc: props.vpc,
       vpcSubnets: { subnetType: SubnetType.PUBLIC },
       internetFacing: true,
@@ -129,8 +135,8 @@ export class EdgeLoadBalancer extends Construct {
   /** Sends requests to the services' tasks while their `/health` answers 200; all tasks are one group. */
   routeTo(services: readonly FargateService[], port: number): ApplicationTargetGroup {
     const group = this.listener.addTargets('Edge', {
-      priority: 10,
-      conditions: [ListenerCondition.httpHeader(ORIGIN_KEY_HEADER, [...this.originKeys])],
+      priority: KEY_PRIORITIES.first,
+      conditions: [this.shows('first')],
       port,
       protocol: ApplicationProtocol.HTTP,
       targets: [...services],
@@ -145,6 +151,14 @@ export class EdgeLoadBalancer extends Construct {
         unhealthyThresholdCount: 2,
       },
     });
+    // A rule of its own for each key: one can be changed while requests come through by the other.
+    for (const key of ORIGIN_KEYS.filter((other) => other !== 'first')) {
+      this.listener.addAction(`Key-${key}`, {
+        priority: KEY_PRIORITIES[key],
+        conditions: [this.shows(key)],
+        action: ListenerAction.forward([group]),
+      });
+    }
     if (this.admitsHealthCheckers) {
       // Route 53 sends no header of ours. The CDN shows this page to everybody as well.
       this.listener.addAction('Health', {
@@ -154,5 +168,9 @@ export class EdgeLoadBalancer extends Construct {
       });
     }
     return group;
+  }
+
+  private shows(key: OriginKey): ListenerCondition {
+    return ListenerCondition.httpHeader(ORIGIN_KEY_HEADERS[key], [this.originKeys[key]]);
   }
 }

@@ -57,6 +57,11 @@ export function edgeServiceName(scope: NamingScope): string {
   return `mlcdn-${scope.environment}-edge`;
 }
 
+/** Name of a region's load balancer (at most 32 characters). */
+export function loadBalancerName(scope: NamingScope): string {
+  return edgeServiceName(scope);
+}
+
 /** Name of the service of the task that gets a new version of the edge service first. */
 export function canaryServiceName(scope: NamingScope): string {
   return `${edgeServiceName(scope)}-canary`;

@@ -14,11 +14,11 @@ import { EDGE_PORT, EdgeService } from '../constructs/edge-service';
 import { importModelBucket } from '../constructs/model-bucket';
 import { EdgeMetrics } from '../constructs/monitoring/edge-metrics';
 import { RegionMonitoring } from '../constructs/monitoring/region-monitoring';
-import { originKeyReference } from '../constructs/origin-keys';
+import { originKeyReferences } from '../constructs/origin-keys';
 import { RegionalCache } from '../constructs/regional-cache';
 import { RegionalHealth } from '../constructs/regional-health';
 import { CANARY_DEPLOYMENT } from '../core/cloudwatch-metrics';
-import { canaryServiceName, EDGE_OUTPUTS, edgeServiceName } from '../core/resource-names';
+import { canaryServiceName, EDGE_OUTPUTS, edgeServiceName, loadBalancerName } from '../core/resource-names';
 
 export interface EdgeStackProps extends StackProps {
   readonly config: EnvironmentConfig;
@@ -79,7 +79,8 @@ export class EdgeStack extends Stack {
       ],
       accessLogDays: config.accessLogDays,
       protect: config.protect,
-      originKeys: config.originKeys.map((key) => originKeyReference(naming, key)),
+      name: loadBalancerName(naming),
+      originKeys: originKeyReferences(naming),
       cloudFrontPrefixListId: region.cloudFrontPrefixListId,
       route53PrefixListId: region.route53PrefixListId,
     });

@@ -31,7 +31,7 @@ export class EnvironmentStage extends Stage {
 
     const keys = new KeysStack(this, 'keys', {
       stackName: stackNames.keys(naming),
-      env: env(config.homeRegion),
+      env: env(GLOBAL_REGION),
       config,
     });
 

@@ -13,7 +13,8 @@ import { EdgeFirewall } from '../constructs/edge-firewall';
 import { failoverHostname, originHostname, regionHostname } from '../constructs/edge-records';
 import { importModelBucket } from '../constructs/model-bucket';
 import { GlobalMonitoring } from '../constructs/monitoring/global-monitoring';
-import { originKeyReference } from '../constructs/origin-keys';
+import { OriginKeyRotation } from '../constructs/origin-key-rotation';
+import { originKeyReferences } from '../constructs/origin-keys';
 import { RegionScores } from '../constructs/region-scores';
 import { GLOBAL_OUTPUTS } from '../core/resource-names';
 
@@ -45,7 +46,7 @@ export class GlobalStack extends Stack {
       domainName: domain,
       certificate,
       webAclArn: this.firewall(config),
-      originKey: originKeyReference(naming, config.originKeys[0] ?? ''),
+      originKeys: originKeyReferences(naming),
       originHostname: originHostname(domain),
       failoverHostname: neighbour && failoverHostname(domain),
       regionHostnames: new Map(
@@ -64,6 +65,13 @@ export class GlobalStack extends Stack {
       });
     }
     if (config.budget) new CostBudget(this, 'Cost', { environment: config.name, ...config.budget });
+    const rotation = new OriginKeyRotation(this, 'OriginKeyRotation', {
+      naming,
+      ...config.originKeyRotation,
+      regions: config.regions.map(({ region }) => region),
+      distribution: edge.distribution,
+      logRetentionDays: config.logRetentionDays,
+    });
     new GlobalMonitoring(this, 'Monitoring', {
       config,
       certificate,
@@ -71,6 +79,7 @@ export class GlobalStack extends Stack {
       viewerFunctionName: edge.viewerFunctionName,
       webAclName: config.firewall && `mlcdn-${config.name}`,
       regionScores: this.regionScores(config, edge),
+      originKeyRotation: rotation.function,
     });
 
     const target = RecordTarget.fromAlias(new CloudFrontTarget(edge.distribution));

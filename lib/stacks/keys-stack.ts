@@ -8,16 +8,17 @@ export interface KeysStackProps extends StackProps {
   readonly config: EnvironmentConfig;
 }
 
-/** In the home region: the keys that CloudFront shows to the edges, with replicas wherever a template refers to them. */
+/**
+ * The keys that CloudFront shows to the edges, with replicas wherever a listener checks them. In `GLOBAL_REGION`, for the
+ * function that rotates them must be in their region and belongs to the distribution.
+ */
 export class KeysStack extends Stack {
   constructor(scope: Construct, id: string, { config, ...props }: KeysStackProps) {
     super(scope, id, props);
-    const users = new Set<string>([...config.regions.map(({ region }) => region), GLOBAL_REGION]);
-    users.delete(config.homeRegion);
+    const regions = config.regions.map(({ region }) => region as string);
     new OriginKeys(this, 'OriginKeys', {
       naming: namingScope(config),
-      keys: config.originKeys,
-      replicaRegions: [...users].sort(),
+      replicaRegions: regions.filter((region) => region !== GLOBAL_REGION).sort(),
     });
   }
 }

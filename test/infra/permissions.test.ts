@@ -20,11 +20,15 @@ function withCode(edit: (directory: string) => void, run: (stacks: readonly Stac
   const directory = mkdtempSync(join(tmpdir(), 'infra-code-'));
   const changed = stacks.map((stack) => {
     if (!stack.id.includes('global')) return stack;
-    const { Properties } =
-      Object.values(stack.template.Resources).find(({ Type }) => Type === 'AWS::Lambda::Function') ?? {};
-    const { S3Key } = (Properties as { Code: { S3Key: string } }).Code;
+    const [, scores] =
+      Object.entries(stack.template.Resources).find(
+        ([id, { Type }]) => Type === 'AWS::Lambda::Function' && id.startsWith('RegionScores'),
+      ) ?? [];
+    if (!scores) throw new Error('the global stack has no function RegionScores');
+    const { S3Key } = scores.Properties.Code as { S3Key: string };
     cpSync(stack.assets.fileByObjectKey(S3Key), directory, { recursive: true });
-    return { ...stack, assets: { ...stack.assets, fileByObjectKey: () => directory } };
+    const fileByObjectKey = (key: string) => (key === S3Key ? directory : stack.assets.fileByObjectKey(key));
+    return { ...stack, assets: { ...stack.assets, fileByObjectKey } };
   });
   edit(directory);
   return run(changed).finally(() => rmSync(directory, { recursive: true }));
@@ -192,6 +196,28 @@ describe('runtime-permissions', () => {
     }
   });
 
+  test.each([
+    ['modify rules', /ModifyRule/, /elasticloadbalancing:ModifyRule on .*eu-west-1.*app\/mlcdn-prod-edge/],
+    [
+      'update the distribution',
+      /UpdateDistribution/,
+      /cloudfront:UpdateDistribution on .*distribution\/<EdgeDistribution/,
+    ],
+    ['read replicas', /GetSecretValue/, /secretsmanager:GetSecretValue on .*eu-west-1.*origin-key-second/],
+    ['make a key current', /UpdateSecretVersionStage/, /secretsmanager:UpdateSecretVersionStage on .*origin-key-first/],
+  ])('a rotation that may not %s', async (_, action, says) => {
+    const changed = stacks.map((stack) => ({ ...stack, template: structuredClone(stack.template) }));
+    const global = changed.find(({ id }) => id.includes('global'));
+    const [, policy] =
+      Object.entries(global?.template.Resources ?? {}).find(
+        ([id, { Type }]) => Type === POLICY && id.startsWith('OriginKeyRotation'),
+      ) ?? [];
+    const document = policy?.Properties.PolicyDocument as { Statement: { Action: unknown }[] };
+    document.Statement = document.Statement.filter(({ Action }) => !action.test(JSON.stringify(Action)));
+    const problems = (await findings(runtimePermissions, changed)).map(({ problem }) => problem);
+    expect(problems).toContainEqual(expect.stringMatching(says));
+  });
+
   test('a call that the code newly makes', () =>
     withCode(
       (directory) =>
@@ -317,7 +343,27 @@ describe('invocations', () => {
       ),
       /may not lambda:InvokeFunction/,
     ],
-    ['a schedule that may not call its function', inGlobal('AWS::Lambda::Permission'), /events.amazonaws.com may not/],
+    [
+      'a schedule that may not call its function',
+      { stack: 'global', type: 'AWS::Lambda::Permission', named: /RegionScores/ },
+      /events.amazonaws.com may not/,
+    ],
+    [
+      'a rotation that may not call its function',
+      { stack: 'global', type: 'AWS::Lambda::Permission', named: /OriginKeyRotation/ },
+      /secretsmanager.amazonaws.com may not lambda:InvokeFunction/,
+    ],
+    [
+      'a rotation whose function any secret may call',
+      {
+        stack: 'global',
+        type: 'AWS::Lambda::Permission',
+        named: /OriginKeyRotation/,
+        path: 'Properties.SourceArn',
+        to: 'arn:aws:secretsmanager:us-east-1:777788889999:secret:*',
+      },
+      /which nothing asks for/,
+    ],
     [
       'a dead-letter queue that takes nothing',
       inEdge('AWS::SQS::QueuePolicy', /Undelivered/, 'Properties.PolicyDocument.Statement.1'),

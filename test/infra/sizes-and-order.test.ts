@@ -128,6 +128,8 @@ describe('limits', () => {
   });
 });
 
+const ROTATION = 'AWS::SecretsManager::RotationSchedule';
+
 describe('stack-order', () => {
   expectEachCaught(stacks, stackOrder, [
     [
@@ -162,6 +164,21 @@ describe('stack-order', () => {
       'a secret by another name',
       { stack: 'keys', type: 'AWS::SecretsManager::Secret', path: 'Properties.Name', to: 'mlcdn-prod-key' },
       /which no stack makes/,
+    ],
+    [
+      'a rotation of a secret that no stack makes',
+      { stack: 'global', type: ROTATION, path: 'Properties.SecretId', to: 'mlcdn-prod-key' },
+      /rotates the secret mlcdn-prod-key, which no stack makes/,
+    ],
+    [
+      'a rotation in the middle of a deployment',
+      { stack: 'global', type: ROTATION, path: 'Properties.RotateImmediatelyOnUpdate', to: undefined },
+      /rotates in the middle of a deployment/,
+    ],
+    [
+      'a load balancer by another name than the rotation looks for',
+      edge('AWS::ElasticLoadBalancingV2::LoadBalancer', 'Properties.Name', 'mlcdn-prod-entrance'),
+      /names mlcdn-prod-edge in eu-west-1, which no stack makes/,
     ],
     [
       'a bucket that no stack makes',

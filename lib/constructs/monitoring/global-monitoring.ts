@@ -23,6 +23,8 @@ export interface GlobalMonitoringProps {
   readonly webAclName?: string | undefined;
   /** The function that measures the regions; absent where they are not chosen by score. */
   readonly regionScores?: IFunction | undefined;
+  /** The function that rotates the origin keys. */
+  readonly originKeyRotation: IFunction;
 }
 
 /**
@@ -104,7 +106,14 @@ export class GlobalMonitoring extends Construct {
   }
 
   private addGuardAlarms(alarms: Alarms): void {
-    const { config, webAclName } = this.props;
+    const { config, originKeyRotation, webAclName } = this.props;
+    alarms.add('origin-key-rotation', {
+      runbook: 'origin-key-rotation',
+      meaning: 'A step of rotating the origin keys failed: they stay as they are, and an old one is in use for longer',
+      metric: originKeyRotation.metricErrors({ period: Duration.hours(1) }),
+      above: 0,
+      periods: 1,
+    });
     if (webAclName !== undefined) {
       alarms.add('firewall-blocks', {
         runbook: 'firewall-blocks',
@@ -180,7 +189,7 @@ export class GlobalMonitoring extends Construct {
   }
 
   private programs(): Graph[] {
-    const { regionScores } = this.props;
+    const { originKeyRotation, regionScores } = this.props;
     const failures = ['FunctionExecutionErrors', 'FunctionValidationErrors', 'FunctionThrottles'];
     return [
       {
@@ -203,6 +212,11 @@ export class GlobalMonitoring extends Construct {
             },
           ]
         : []),
+      {
+        title: 'Rotating the origin keys',
+        metrics: [originKeyRotation.metricErrors({ period: FIVE_MINUTES })],
+        right: [originKeyRotation.metricDuration({ period: FIVE_MINUTES, statistic: Stats.MAXIMUM })],
+      },
     ];
   }
 

@@ -13,6 +13,7 @@ export const RUNBOOKS = [
   'metrics-silent',
   'model-refused',
   'no-task',
+  'origin-key-rotation',
   'region-errors',
   'region-failing',
   'region-scores',

@@ -177,11 +177,10 @@ describe('refusals name the field, the value and what is allowed', () => {
       'config prod: natGateways: 3 must be at most availabilityZones (2)',
     ],
     [
-      'origin keys beyond the one in use and the one before',
-      { originKeys: ['c', 'b', 'a'] },
-      'config prod: originKeys: must name at most two keys: the one in use and the one before',
+      'a rotation of the origin keys more often than daily',
+      { originKeyRotation: { everyDays: 0 } },
+      'config prod: originKeyRotation.everyDays: 0 must be a whole number from 1 to 1000',
     ],
-    ['an origin key named twice', { originKeys: ['a', 'a'] }, 'config prod: originKeys: must not name a key twice'],
     [
       'a budget that nobody can be told of',
       { budget: { monthlyUsd: 100, emails: ['ops'] } },

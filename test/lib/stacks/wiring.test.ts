@@ -1,8 +1,6 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { EdgeEnvironment } from '../../../containers/edge/config';
-import { parseConfig } from '../../../lib/config';
-import { local } from '../../../lib/config/local';
-import { ORIGIN_KEY_HEADER } from '../../../lib/core/origin-keys';
+import { ORIGIN_KEY_HEADERS, ORIGIN_KEYS } from '../../../lib/core/origin-keys';
 import {
   controlTopicName,
   edgeServiceName,
@@ -110,48 +108,53 @@ describe.each(REGIONS)('the edge stack of %s', (region) => {
   });
 });
 
-test('load balancers answer 403 but to the keys of the environment, the first of which the distribution sends', () => {
-  const document = { ...local, originKeys: ['2026-12', '2026-11'] };
-  const rotating = new SynthesizedEnvironment(parseConfig(document));
-  const reference = (key: string) => `{{resolve:secretsmanager:mlcdn-local-origin-key-${key}:SecretString:::}}`;
+const keyReference = (key: string) => `{{resolve:secretsmanager:mlcdn-local-origin-key-${key}:SecretString:::}}`;
+
+test('load balancers answer 403 but to either of two keys, both of which the distribution sends to each of them', () => {
+  const shown = ORIGIN_KEYS.map((key) => ({ HeaderName: ORIGIN_KEY_HEADERS[key], HeaderValue: keyReference(key) }));
   for (const region of REGIONS) {
-    const template = rotating.template(`edge-${region}`);
+    const template = environment.template(`edge-${region}`);
     template.hasResourceProperties('AWS::ElasticLoadBalancingV2::Listener', {
       DefaultActions: [Match.objectLike({ Type: 'fixed-response' })],
     });
-    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::ListenerRule', {
-      Conditions: [
-        {
-          Field: 'http-header',
-          HttpHeaderConfig: {
-            HttpHeaderName: ORIGIN_KEY_HEADER,
-            Values: [reference('2026-12'), reference('2026-11')],
-          },
-        },
-      ],
-    });
+    const rules = Object.values(template.findResources('AWS::ElasticLoadBalancingV2::ListenerRule'));
+    const asked = rules.map(({ Properties }) => Properties.Conditions);
+    const expected = shown.map(({ HeaderName, HeaderValue }) => [
+      { Field: 'http-header', HttpHeaderConfig: { HttpHeaderName: HeaderName, Values: [HeaderValue] } },
+    ]);
+    expect(asked.filter(([{ Field }]) => Field === 'http-header')).toEqual(expected);
   }
   const { DistributionConfig } = only<{ DistributionConfig: { Origins: { OriginCustomHeaders?: unknown }[] } }>(
-    rotating.template('global'),
+    environment.template('global'),
     'AWS::CloudFront::Distribution',
   );
-  const sent = DistributionConfig.Origins.flatMap(({ OriginCustomHeaders }) => OriginCustomHeaders ?? []);
-  expect(sent).toEqual(
-    Array.from({ length: 3 + REGIONS.length }, () => ({
-      HeaderName: ORIGIN_KEY_HEADER,
-      HeaderValue: reference('2026-12'),
-    })),
+  const sent = DistributionConfig.Origins.flatMap(({ OriginCustomHeaders }) =>
+    OriginCustomHeaders ? [OriginCustomHeaders] : [],
   );
+  expect(sent).toEqual(Array.from({ length: 3 + REGIONS.length }, () => shown));
 });
 
-test('a key is generated once and is in every region that refers to it', () => {
-  const keys = environment.template('keys');
-  const secret = only<{ Name: string; ReplicaRegions: { Region: string }[]; SecretString?: string }>(
-    keys,
-    'AWS::SecretsManager::Secret',
+test('the keys are generated once and are in every region that refers to them', () => {
+  const secrets = Object.values(environment.template('keys').findResources('AWS::SecretsManager::Secret'));
+  expect(secrets.map(({ Properties }) => Properties.Name)).toEqual(
+    ORIGIN_KEYS.map((key) => `mlcdn-local-origin-key-${key}`),
   );
-  expect(secret.ReplicaRegions.map(({ Region }) => Region)).toEqual(['ap-northeast-1', 'eu-west-1']);
-  expect(secret.SecretString).toBeUndefined();
+  for (const { Properties } of secrets) {
+    expect(Properties.ReplicaRegions).toEqual([{ Region: 'ap-northeast-1' }, { Region: 'eu-west-1' }]);
+    expect(Properties.SecretString).toBeUndefined();
+  }
+});
+
+test('the keys are rotated on a schedule that begins only after the distribution, and not with a deployment', () => {
+  const template = environment.template('global');
+  template.hasResource('AWS::SecretsManager::RotationSchedule', {
+    Properties: {
+      SecretId: 'mlcdn-local-origin-key-first',
+      RotationRules: { AutomaticallyAfterDays: 30 },
+      RotateImmediatelyOnUpdate: false,
+    },
+    DependsOn: Match.arrayWith(Object.keys(template.findResources('AWS::CloudFront::Distribution'))),
+  });
 });
 
 test('every region fails over to another, once', () => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { ORIGIN_KEY_HEADER } from '../../../lib/core/origin-keys';
+import { ORIGIN_KEY_HEADERS } from '../../../lib/core/origin-keys';
 import { CloudWatchStandIn } from '../../../local/cloudwatch/cloudwatch-stand-in';
 import { MetricStore } from '../../../local/cloudwatch/metric-store';
 import { Certificates } from '../../../local/elb/certificates';
@@ -97,7 +97,7 @@ const servedFor = (region: Region) => dns.resolve('origin.cdn.mlcdn.test', regio
 async function minute(viewersNear: Region, requests: number): Promise<void> {
   const url = dns.resolve('origin.cdn.mlcdn.test', viewersNear)?.url;
   for (let sent = 0; sent < requests; sent += 1) {
-    const response = await fetch(`${url}/predict`, { headers: { [ORIGIN_KEY_HEADER]: KEY } });
+    const response = await fetch(`${url}/predict`, { headers: { [ORIGIN_KEY_HEADERS.first]: KEY } });
     await response.arrayBuffer();
   }
   now += MINUTE;
