@@ -3,6 +3,7 @@ import type { DrainResult } from '../lib/control/drain';
 import type { InvalidateResult } from '../lib/control/invalidate';
 import type { RegionReceipt } from '../lib/control/region-tasks';
 import type { RolloutResult } from '../lib/control/rollout';
+import type { RotateResult } from '../lib/control/rotate-origin-key';
 import type { CdnStatus, RegionReading } from '../lib/control/status';
 
 /** Text of a publication or rollback for people. */
@@ -31,6 +32,13 @@ export function drainText({ region, drained, dns, scores, effectiveWithinSeconds
     ...(dns.changed ? [`health check ${dns.healthCheckId}: DNS follows within ${effectiveWithinSeconds} s`] : []),
     `other regions that serve: ${serving}`,
   ].join('\n');
+}
+
+/** Text of a rotation for people. */
+export function rotationText({ environment, version, durationMs, nextRotation }: RotateResult): string {
+  const seconds = Math.round(durationMs / 1000);
+  const next = nextRotation ? `; next on ${nextRotation.slice(0, 10)}` : '';
+  return `both origin keys of ${environment} are renewed (version ${version}, ${seconds} s)${next}`;
 }
 
 /** Text of an invalidation for people. */

@@ -7,11 +7,12 @@ import { type InvalidateRequest, invalidate, planInvalidation } from '../lib/con
 import { type PublishRequest, planPublication, publishModel } from '../lib/control/publish';
 import { rollbackModel } from '../lib/control/rollback';
 import type { RolloutTimeouts } from '../lib/control/rollout';
+import { rotateOriginKey } from '../lib/control/rotate-origin-key';
 import { readStatus } from '../lib/control/status';
 import { CachePolicy, GoldenSample } from '../lib/core/manifest';
 import { connect } from './mlcdn-connect';
 import { planEnvironment, planText } from './mlcdn-plan';
-import { drainText, invalidationText, rolloutText, statusText } from './mlcdn-tables';
+import { drainText, invalidationText, rolloutText, rotationText, statusText } from './mlcdn-tables';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
@@ -117,6 +118,11 @@ async function undrain(region: string, options: CommonOptions): Promise<void> {
   print<DrainResult>(options, await undrainRegion({ region }, await connect(options.env), progress), drainText);
 }
 
+async function rotate(options: CommonOptions & { readonly timeout?: number }): Promise<void> {
+  const request = options.timeout === undefined ? {} : { timeoutMs: options.timeout * 1000 };
+  print(options, await rotateOriginKey(request, await connect(options.env), progress), rotationText);
+}
+
 async function readInput(file: string): Promise<Buffer> {
   try {
     return await readFile(file);
@@ -205,6 +211,11 @@ function createProgram(): Command {
     .description('put a drained region back into service')
     .argument('<region>', 'AWS region')
     .action(undrain);
+
+  withCommonOptions(program.command('rotate-origin-key'))
+    .description('renew the keys by which load balancers know CloudFront, now instead of on schedule')
+    .option('--timeout <seconds>', 'patience for the whole rotation (default: 2700)', wholeSeconds)
+    .action(rotate);
 
   withCommonOptions(program.command('invalidate'))
     .description('forget cached answers at every tier of every region; tags, models and paths at CloudFront too')

@@ -7,6 +7,7 @@ import { ElastiCacheClient } from '@aws-sdk/client-elasticache';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { GLOBAL_REGION, type NamingScope } from '../core/resource-names';
 import type { Clock } from './polling';
@@ -21,6 +22,8 @@ export interface AwsClients {
   readonly cloudFront: CloudFrontClient;
   readonly keyValueStore: CloudFrontKeyValueStoreClient;
   readonly route53: Route53Client;
+  /** Of the region of the origin keys. */
+  readonly secrets: SecretsManagerClient;
 }
 
 /** Everything a control operation needs to know of the environment it works on. */
@@ -49,6 +52,7 @@ export function createAwsClients(): AwsClients {
     cloudFront: new CloudFrontClient({ region: GLOBAL_REGION }),
     keyValueStore: new CloudFrontKeyValueStoreClient({ region: GLOBAL_REGION }),
     route53: new Route53Client({ region: GLOBAL_REGION }),
+    secrets: new SecretsManagerClient({ region: GLOBAL_REGION }),
   };
 }
 

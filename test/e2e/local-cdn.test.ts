@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CdnStatus } from '../../lib/control/status';
 import { type LocalCdn, startLocalCdn } from '../support/local-cdn';
-import { flushL1, restartEdgeContainers } from '../support/local-operations';
+import { acceptedKeys, flushL1, restartEdgeContainers } from '../support/local-operations';
 import { freshFeatures, REGIONS, traffic, VIEWERS, Viewers } from '../support/local-viewers';
 import { mlcdn } from '../support/operator-cli';
 import { descendantsOf, stillRunning } from '../support/processes';
@@ -176,6 +176,26 @@ describe('invalidation', () => {
       expect((await post(region, features)).tier).toBe('computed');
       expect((await get(region, features)).pop).toBe('Miss from cloudfront');
     }
+  });
+});
+
+describe('a rotation of the origin keys', () => {
+  test('lets no request fail, and every load balancer asks for the new ones alone', async () => {
+    const before = await Promise.all(REGIONS.map((region) => acceptedKeys(cdn.connection, region)));
+    const runs = REGIONS.flatMap((region) => [
+      traffic(async () => (await post(region, freshFeatures())).body),
+      traffic(async () => (await get(region, freshFeatures())).body),
+    ]);
+    const result = await mlcdn('rotate-origin-key');
+    await Promise.all(runs.map((run) => run.stop()));
+    expect(result).toMatchObject({ environment: 'local', resumed: false });
+    expect(runs.flatMap((run) => run.failures)).toEqual([]);
+    expect(Math.min(...runs.map((run) => run.answers.length))).toBeGreaterThan(0);
+
+    const [home = [], ...others] = await Promise.all(REGIONS.map((region) => acceptedKeys(cdn.connection, region)));
+    expect(home).toEqual([[expect.stringMatching(/^[0-9a-f]{64}$/)], [expect.stringMatching(/^[0-9a-f]{64}$/)]]);
+    for (const other of others) expect(other).toEqual(home);
+    expect(before.flat(2).filter((key) => home.flat().includes(key))).toEqual([]);
   });
 });
 

@@ -10,6 +10,7 @@ import { ElastiCacheClient } from '@aws-sdk/client-elasticache';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { HealthCheckVersionMismatch, Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { z } from 'zod';
 import type { AwsClients, ControlPlane } from '../../lib/control/plane';
@@ -149,6 +150,9 @@ export class FakeAccount {
       cloudFront: stubbed(new CloudFrontClient(NAMES), (command, input) => this.cloudFront(command, input)),
       keyValueStore: stubbed(new CloudFrontKeyValueStoreClient(NAMES), (command, input) => this.kvs(command, input)),
       route53: stubbed(new Route53Client(NAMES), (command, input) => this.healthCheck(command, input)),
+      secrets: stubbed(new SecretsManagerClient(NAMES), (command) => {
+        throw new Error(`${command}: this account has no secrets`);
+      }),
     };
   }
 

@@ -1,12 +1,25 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DescribeTasksCommand, ECSClient, ListTasksCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
+import {
+  DescribeListenersCommand,
+  DescribeLoadBalancersCommand,
+  DescribeRulesCommand,
+  ElasticLoadBalancingV2Client,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
 import { DescribeReplicationGroupsCommand, ElastiCacheClient } from '@aws-sdk/client-elasticache';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { createClient } from 'redis';
 import type { LocalConnection } from '../../lib/control/local-connection';
 import { elastiCacheToken } from '../../lib/core/elasticache-token';
-import { cacheUserId, edgeServiceName, replicationGroupId, statusFunctionName } from '../../lib/core/resource-names';
+import { ORIGIN_KEY_HEADERS, ORIGIN_KEYS } from '../../lib/core/origin-keys';
+import {
+  cacheUserId,
+  edgeServiceName,
+  loadBalancerName,
+  replicationGroupId,
+  statusFunctionName,
+} from '../../lib/core/resource-names';
 import { RegionStatus } from '../../lib/core/task-report';
 import { descendantsOf } from './processes';
 
@@ -41,6 +54,20 @@ export async function edgeContainerPids(connection: LocalConnection, region: str
   if (taskArns.length === 0) return [];
   const { tasks = [] } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: taskArns }));
   return tasks.flatMap((task) => (task.containers ?? []).flatMap((c) => (c.runtimeId ? [Number(c.runtimeId)] : [])));
+}
+
+/** Values that a region's load balancer accepts of each origin key. */
+export async function acceptedKeys(connection: LocalConnection, region: string): Promise<string[][]> {
+  const elb = new ElasticLoadBalancingV2Client(sdk(connection, region));
+  const names = new DescribeLoadBalancersCommand({ Names: [loadBalancerName(scope(connection))] });
+  const { LoadBalancers: [balancer] = [] } = await elb.send(names);
+  const listeners = new DescribeListenersCommand({ LoadBalancerArn: balancer?.LoadBalancerArn });
+  const { Listeners: [listener] = [] } = await elb.send(listeners);
+  const { Rules = [] } = await elb.send(new DescribeRulesCommand({ ListenerArn: listener?.ListenerArn }));
+  const headers = Rules.flatMap(({ Conditions = [] }) => Conditions).map(({ HttpHeaderConfig }) => HttpHeaderConfig);
+  return ORIGIN_KEYS.map(
+    (key) => headers.find((header) => header?.HttpHeaderName === ORIGIN_KEY_HEADERS[key])?.Values ?? [],
+  );
 }
 
 /** Kills every edge container of a region as an out-of-memory would. */
