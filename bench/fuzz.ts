@@ -14,9 +14,8 @@ import { gunzipSync, inflateSync } from 'node:zlib';
 import { type ElementType, encodeOnnx } from '../models/onnx/writer';
 import { seededRandom } from '../models/random';
 import { type FuzzRequest, type IDENTITIES, KINDS } from './fuzz/requests';
-import { bundle } from './support/bundle';
+import { startEdgeProcess } from './support/edge-process';
 import { runBenchmark } from './support/options';
-import { freePort, startProcess, untilListening } from './support/processes';
 import { printTable } from './support/report';
 
 const IN_FLIGHT = 16;
@@ -53,11 +52,8 @@ async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'mlcdn-fuzz-'));
   try {
     await writeModels(folder);
-    const port = await freePort();
-    await bundle('containers/edge/worker.ts', 'worker');
-    const edge = startProcess(process.execPath, [await bundle('containers/edge/main.ts', 'edge')], {
+    const edge = await startEdgeProcess({
       env: {
-        PORT: `${port}`,
         MODELS_DIR: folder,
         DEFAULT_MODEL: 'tiny',
         MODEL_CONTROL: 'none',
@@ -65,9 +61,8 @@ async function main(): Promise<void> {
         MEMORY_CACHE_MAX_BYTES: `${MEMORY_CACHE_BYTES}`,
       },
     });
-    await untilListening(port, edge);
     try {
-      await fuzz(port, edge.pid, requests, seed);
+      await fuzz(edge.port, edge.pid, requests, seed);
     } catch (error) {
       throw new Error(`${String(error)}\n${edge.output()}`);
     } finally {

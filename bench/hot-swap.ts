@@ -13,11 +13,10 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { bundle } from './support/bundle';
+import { startEdgeProcess } from './support/edge-process';
 import { HttpConnection } from './support/http-connection';
 import { seededRandom } from './support/keys';
 import { positive, runBenchmark } from './support/options';
-import { freePort, type Started, startProcess, untilListening } from './support/processes';
 import { printTable, short } from './support/report';
 import { type SwapCase, swapCases } from './support/swap-cases';
 import { emptyTally, type IntervalTally, openLoop } from './support/swap-traffic';
@@ -54,10 +53,9 @@ async function main(): Promise<void> {
     mkdirSync(join(models, model, version), { recursive: true });
     cpSync(join(folder, version, 'model.onnx'), join(models, model, version, 'model.onnx'));
   }
-  const port = await freePort();
-  const service = await startService(port, models);
+  const service = await startEdgeProcess({ env: { MODELS_DIR: models, MEMORY_CACHE_MAX_BYTES: `${MEMORY_BYTES}` } });
   try {
-    await report(await measure({ port, model, cases, seconds, rate }));
+    await report(await measure({ port: service.port, model, cases, seconds, rate }));
   } finally {
     await service.stop();
     rmSync(models, { recursive: true, force: true });
@@ -74,22 +72,6 @@ function readOptions(): Options {
     if (!existsSync(file)) throw new Error(`--model ${folder}: there is no ${file}; npm run models makes the ranker's`);
   }
   return { seconds: positive('--seconds', values.seconds, 60), rate: positive('--rate', values.rate, 500), folder };
-}
-
-async function startService(port: number, models: string): Promise<Started> {
-  await bundle('containers/edge/worker.ts', 'worker');
-  const started = startProcess(process.execPath, [await bundle('containers/edge/main.ts', 'edge')], {
-    env: {
-      PORT: `${port}`,
-      LOG_LEVEL: 'warn',
-      NODE_ENV: 'production',
-      ORT_DISABLE_TELEMETRY: '1',
-      MODELS_DIR: models,
-      MEMORY_CACHE_MAX_BYTES: `${MEMORY_BYTES}`,
-    },
-  });
-  await untilListening(port, started);
-  return started;
 }
 
 interface Measurement {

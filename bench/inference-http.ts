@@ -15,10 +15,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { request } from 'undici';
-import type { BareAnswer } from './support/bare-server';
 import type { BareRuns } from './support/bare-session';
 import { bundle } from './support/bundle';
-import { type Contender, NODE_OPTIONS_OF_IMAGE, OTHER_CORE, SERVER_CORE } from './support/contenders';
+import { type Contender, OTHER_CORE, SERVER_CORE, startAnswering } from './support/contenders';
+import { startEdgeProcess } from './support/edge-process';
 import { type InferForm, type InferKind, InferTemplate } from './support/infer-requests';
 import {
   type Measured,
@@ -31,7 +31,7 @@ import {
 } from './support/inference-report';
 import type { Load, LoadResult } from './support/load';
 import { positive, runBenchmark } from './support/options';
-import { freePort, outputOf, startProcess, untilListening } from './support/processes';
+import { outputOf } from './support/processes';
 import { median, pairedRatio } from './support/report';
 
 interface BenchModel extends Pick<InferKind, 'model' | 'datatype' | 'input' | 'shape'> {
@@ -130,25 +130,11 @@ async function measureModel(name: string, options: Options): Promise<void> {
 }
 
 async function startService(name: string, models: string): Promise<Contender> {
-  const port = await freePort();
-  await bundle('containers/edge/worker.ts', 'worker');
-  const started = startProcess(
-    process.execPath,
-    [...NODE_OPTIONS_OF_IMAGE, await bundle('containers/edge/main.ts', 'edge')],
-    {
-      core: SERVER_CORE,
-      env: {
-        PORT: `${port}`,
-        REGION: 'us-east-1',
-        LOG_LEVEL: 'warn',
-        NODE_ENV: 'production',
-        MODELS_DIR: models,
-        MEMORY_CACHE_MAX_BYTES: String(16 * 1024 * 1024),
-      },
-    },
-  );
-  await untilListening(port, started);
-  return { name, pid: started.pid, port, stop: () => started.stop() };
+  const started = await startEdgeProcess({
+    core: SERVER_CORE,
+    env: { REGION: 'us-east-1', MODELS_DIR: models, MEMORY_CACHE_MAX_BYTES: String(16 * 1024 * 1024) },
+  });
+  return { name, pid: started.pid, port: started.port, stop: started.stop };
 }
 
 interface Metadata {
@@ -223,20 +209,7 @@ async function startBare(kind: InferKind, service: Contender): Promise<Contender
   const copy = template.copy();
   template.patch(copy, 0);
   const { headers, bytes } = await exchange(service.port, copy);
-  const port = await freePort();
-  const answer: BareAnswer = { headers, body: '', bytes };
-  const started = startProcess(
-    process.execPath,
-    [
-      ...NODE_OPTIONS_OF_IMAGE,
-      await bundle('bench/support/bare-server.ts', 'bare-server'),
-      `${port}`,
-      JSON.stringify(answer),
-    ],
-    { core: SERVER_CORE },
-  );
-  await untilListening(port, started);
-  return { name: 'bare node:http', pid: started.pid, port, stop: () => started.stop() };
+  return startAnswering({ headers, body: '', bytes });
 }
 
 /** One request of the load, asked by a client that reads its whole answer. */

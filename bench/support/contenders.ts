@@ -5,6 +5,7 @@ import { request } from 'undici';
 import { startSubject } from '../subjects';
 import type { BareAnswer } from './bare-server';
 import { bundle } from './bundle';
+import { NODE_OPTIONS_OF_IMAGE, startEdgeProcess } from './edge-process';
 import { freePort, type Started, startProcess, untilListening } from './processes';
 import type { RequestKind } from './requests';
 
@@ -25,42 +26,27 @@ export interface Contender {
 /** The tier that is to answer. */
 export type AnsweredBy = 'memory' | 'l1' | 'l2' | 'origin';
 
-/** The image's: a service that answers many small requests spends less on young objects in a larger nursery. */
-export const NODE_OPTIONS_OF_IMAGE = ['--max-semi-space-size=64'];
-
 const SMALLEST_MEMORY = String(1024 * 1024);
 
 /** The edge service and its model workers, bundled as in its image, with the tiers that make `answeredBy` answer. */
 export async function startEdgeService(answeredBy: AnsweredBy, originPort: number): Promise<Contender> {
   const folder = await mkdtemp(join(tmpdir(), 'mlcdn-bench-edge-'));
   const redis = answeredBy === 'l2' ? undefined : await startRedisServer();
-  const port = await freePort();
-  // The service looks for it beside itself.
-  await bundle('containers/edge/worker.ts', 'worker');
-  const started = startProcess(
-    process.execPath,
-    [...NODE_OPTIONS_OF_IMAGE, await bundle('containers/edge/main.ts', 'edge')],
-    {
-      core: SERVER_CORE,
-      env: {
-        PORT: `${port}`,
-        REGION: 'us-east-1',
-        LOG_LEVEL: 'warn',
-        NODE_ENV: 'production',
-        ORT_DISABLE_TELEMETRY: '1',
-        MODELS_DIR: join('.build', 'models'),
-        ORIGIN_URL: `http://127.0.0.1:${originPort}`,
-        ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
-        ...(answeredBy === 'l1' ? {} : { DISK_CACHE_DIR: folder }),
-        ...(answeredBy === 'memory' ? {} : { MEMORY_CACHE_MAX_BYTES: SMALLEST_MEMORY }),
-      },
+  const started = await startEdgeProcess({
+    core: SERVER_CORE,
+    env: {
+      REGION: 'us-east-1',
+      MODELS_DIR: join('.build', 'models'),
+      ORIGIN_URL: `http://127.0.0.1:${originPort}`,
+      ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
+      ...(answeredBy === 'l1' ? {} : { DISK_CACHE_DIR: folder }),
+      ...(answeredBy === 'memory' ? {} : { MEMORY_CACHE_MAX_BYTES: SMALLEST_MEMORY }),
     },
-  );
-  await untilListening(port, started);
+  });
   return {
     name: 'mlcdn',
     pid: started.pid,
-    port,
+    port: started.port,
     redisUrl: redis?.url,
     stop: async () => {
       await started.stop();
@@ -80,13 +66,15 @@ async function startRedisServer(): Promise<{ url: string; started: Started }> {
 
 /** node:http that sends what `model` answers: the same body, the same number of header fields. */
 export async function startBareServer(model: Contender, kind: RequestKind): Promise<Contender> {
+  return startAnswering(await sampleOf(model, kind));
+}
+
+/** node:http that sends one answer to every request. */
+export async function startAnswering(answer: BareAnswer): Promise<Contender> {
   const port = await freePort();
-  const answer = JSON.stringify(await sampleOf(model, kind));
-  const started = startProcess(
-    process.execPath,
-    [...NODE_OPTIONS_OF_IMAGE, await bundle('bench/support/bare-server.ts', 'bare-server'), `${port}`, answer],
-    { core: SERVER_CORE },
-  );
+  const program = await bundle('bench/support/bare-server.ts', 'bare-server');
+  const words = [...NODE_OPTIONS_OF_IMAGE, program, `${port}`, JSON.stringify(answer)];
+  const started = startProcess(process.execPath, words, { core: SERVER_CORE });
   await untilListening(port, started);
   return { name: 'bare node:http', pid: started.pid, port, stop: () => started.stop() };
 }

@@ -1,7 +1,8 @@
-import { type RoutingTableStore, updateRoutingTable } from '../aws/routing-table-store';
+import { updateRoutingTable } from '../aws/routing-table-store';
 import type { RoutingTable } from '../core/routing-table';
 import { ControlError, UsageError } from './errors';
 import { readHealthCheck, setDrained } from './health-check';
+import { storeOf } from './live-version';
 import type { ControlPlane, OnProgress } from './plane';
 import { readRegionStatus } from './region-tasks';
 
@@ -126,8 +127,4 @@ function withState(table: RoutingTable, region: string, state: 'drained' | 'unkn
   if ((present?.state === 'drained') === (state === 'drained')) return table;
   const rest = table.regions.filter((row) => row.region !== region);
   return { ...table, regions: [...rest, { region, state, load: 0, hitRate: 0 }] };
-}
-
-function storeOf({ clients, keyValueStoreArn, clock }: ControlPlane): RoutingTableStore {
-  return { client: clients.keyValueStore, arn: keyValueStoreArn, pause: (ms) => clock.sleep(ms) };
 }
