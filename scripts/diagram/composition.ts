@@ -27,6 +27,7 @@ const PLACES: Readonly<Record<string, Point>> = {
   'on-call': at(4, 4.3),
   invalidation: at(1, 5.3),
   'control-topic': at(2, 5.3),
+  'origin-key-rotation': at(0, 6.2),
   origin: at(3, 6.2),
 };
 
