@@ -9,6 +9,8 @@ const PATIENCE_MS = 2_500;
 export interface IntervalTally {
   /** From when a request was due until its answer was here, us. */
   readonly latency: Histogram;
+  /** The same by `window`, in order. */
+  readonly windows: Histogram[];
   readonly versions: Map<string, number>;
   answered: number;
   /** Answers with another status than 200. */
@@ -21,12 +23,20 @@ export interface IntervalTally {
 
 /** A tally of nothing. */
 export function emptyTally(): IntervalTally {
-  const latency = build({
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 60_000_000,
-    numberOfSignificantValueDigits: 3,
-  });
-  return { latency, versions: new Map(), answered: 0, failed: 0, mixed: 0, firstFault: undefined };
+  return {
+    latency: emptyHistogram(),
+    windows: [emptyHistogram()],
+    versions: new Map(),
+    answered: 0,
+    failed: 0,
+    mixed: 0,
+    firstFault: undefined,
+  };
+}
+
+/** Counts what is due from now on by itself as well. */
+export function beginWindow({ windows }: IntervalTally): void {
+  windows.push(emptyHistogram());
 }
 
 /**
@@ -56,9 +66,13 @@ export async function openLoop(
       if (connection === undefined) break;
       const due = began + (sent * 1000) / rate;
       const [each, into] = [cases(), tally()];
+      const window = into.windows.at(-1);
       sent += 1;
       connection.send(each.request, (answer) => {
-        count(into, each, answer, performance.now() - due);
+        const us = Math.max(1, Math.round((performance.now() - due) * 1000));
+        into.latency.recordValue(us);
+        window?.recordValue(us);
+        count(into, each, answer);
         answered += 1;
         idle.push(connection);
       });
@@ -68,9 +82,12 @@ export async function openLoop(
   }
 }
 
-function count(tally: IntervalTally, each: SwapCase, answer: Answer, ms: number): void {
+function emptyHistogram(): Histogram {
+  return build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: 3 });
+}
+
+function count(tally: IntervalTally, each: SwapCase, answer: Answer): void {
   tally.answered += 1;
-  tally.latency.recordValue(Math.max(1, Math.round(ms * 1000)));
   const body = answer.body();
   if (answer.status !== 200) {
     tally.failed += 1;
