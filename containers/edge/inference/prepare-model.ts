@@ -120,6 +120,8 @@ async function examine(session: RunnableSession, examination: Examination): Prom
   const p99Ms = await measureWarm(session, inputs, INLINE_BELOW_MS);
   const isInline = mayRunInline(p99Ms, session.inputs, facts);
   const placed = isInline ? await moveInline(session, host.inline, file, inputs) : session;
+  // Not before its place is known: loading it everywhere takes the processors from whoever is served meanwhile.
+  if (!isInline) session.spread?.();
   return {
     name: wanted.model,
     version: wanted.version,

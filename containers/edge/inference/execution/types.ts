@@ -49,6 +49,8 @@ export interface RunnableSession {
    * before the run began.
    */
   run(inputs: readonly Tensor[], options?: RunOptions): Promise<RunResult>;
+  /** Gets the model to wherever it may run, so that no run waits for that; until then it is where it was opened. */
+  spread?(): void;
   /** Frees the model once the runs under way have ended. */
   release(): Promise<void>;
 }

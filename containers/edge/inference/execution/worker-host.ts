@@ -25,10 +25,12 @@ export interface WorkerHostConfig {
   readonly log: Logger;
 }
 
+/** A model to be loaded before a run asks for it; in several lists, the first worker that is idle has it. */
 interface Preload {
   readonly session: WorkerSession;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  isTaken: boolean;
+  /** Called when it is loaded, or will not be. */
+  readonly ended: () => void;
 }
 
 /**
@@ -59,7 +61,7 @@ export class WorkerHost implements SessionHost, SessionOwner {
       command: config.command,
       log: config.log,
       onReady: () => this.#dispatch(),
-      onDeath: (slot: WorkerSlot, death: WorkerDeath) => this.#died(slot, death),
+      onDeath: (_slot: WorkerSlot, death: WorkerDeath) => this.#died(death),
       onRestart: () => {
         this.#restarts += 1;
       },
@@ -78,7 +80,7 @@ export class WorkerHost implements SessionHost, SessionOwner {
     this.#sessions.add(session);
     clearTimeout(this.#idle);
     this.#settle(worker, number);
-    await this.#loadAhead(session);
+    await this.#loadInOne(session);
     return session;
   }
 
@@ -94,6 +96,11 @@ export class WorkerHost implements SessionHost, SessionOwner {
     this.#dispatch();
     if (!run.started) run.wait();
     return run.result;
+  }
+
+  spread(session: WorkerSession): void {
+    for (const slot of this.#slots) this.#putOff(slot, { session, isTaken: false, ended: () => undefined });
+    this.#dispatch();
   }
 
   forget(session: WorkerSession): void {
@@ -122,7 +129,7 @@ export class WorkerHost implements SessionHost, SessionOwner {
     this.#closed = true;
     clearTimeout(this.#idle);
     for (const run of this.#waiting.splice(0)) run.fail(closingError());
-    for (const preload of [...this.#preloads.values()].flat()) preload.reject(closingError());
+    for (const preload of [...this.#preloads.values()].flat()) preload.ended();
     this.#preloads.clear();
     await Promise.all([this.#trials.close(), ...this.#slots.map((slot) => slot.stop())]);
   }
@@ -135,26 +142,34 @@ export class WorkerHost implements SessionHost, SessionOwner {
     for (const slot of this.#slots) slot.start();
   }
 
-  /** Resolves when the first worker has the model; the others load it too, when they have nothing to do. */
-  async #loadAhead(session: WorkerSession): Promise<void> {
-    const loads = this.#slots.map(
-      (slot) =>
-        new Promise<void>((resolve, reject) => {
-          this.#preloads.set(slot, [...(this.#preloads.get(slot) ?? []), { session, resolve, reject }]);
-        }),
-    );
-    this.#dispatch();
-    // Where none could, a run will try again and say what is wrong.
-    await Promise.any(loads).catch(() => undefined);
+  /** Resolves when a worker has the model; where it could not be loaded, a run will try again and say what is wrong. */
+  #loadInOne(session: WorkerSession): Promise<void> {
+    if (this.#slots.some(({ worker }) => worker?.has(session.number) === true)) return Promise.resolve();
+    return new Promise((ended) => {
+      const preload = { session, isTaken: false, ended };
+      for (const slot of this.#slots) this.#putOff(slot, preload);
+      this.#dispatch();
+    });
+  }
+
+  #putOff(slot: WorkerSlot, preload: Preload): void {
+    const waiting = this.#preloads.get(slot);
+    if (waiting === undefined) this.#preloads.set(slot, [preload]);
+    else waiting.push(preload);
+  }
+
+  #nextPreload(slot: WorkerSlot): Preload | undefined {
+    const waiting = this.#preloads.get(slot);
+    let next = waiting?.shift();
+    while (next?.isTaken === true) next = waiting?.shift();
+    return next;
   }
 
   #dispatch(): void {
     for (const slot of this.#slots) {
-      const [preload, ...later] = this.#preloads.get(slot) ?? [];
       const worker = slot.idleWorker;
-      if (preload === undefined || worker === undefined) continue;
-      this.#preloads.set(slot, later);
-      void this.#preload(slot, worker, preload);
+      const preload = worker && this.#nextPreload(slot);
+      if (worker !== undefined && preload !== undefined) void this.#preload(slot, worker, preload);
     }
     for (;;) {
       const run = this.#firstWaiting();
@@ -210,15 +225,16 @@ export class WorkerHost implements SessionHost, SessionOwner {
     return error instanceof WorkerDeath && error.isBeforeCall && error.killedBecause === undefined && !this.#closed;
   }
 
-  async #preload(slot: WorkerSlot, worker: WorkerProcess, { session, resolve, reject }: Preload): Promise<void> {
+  async #preload(slot: WorkerSlot, worker: WorkerProcess, preload: Preload): Promise<void> {
+    const { session } = preload;
+    preload.isTaken = true;
     slot.busy = true;
     try {
       if (this.#sessions.has(session) && !worker.has(session.number)) await this.#load(worker, session);
-      resolve();
     } catch (error) {
       if (error instanceof WorkerDeath && !this.#closed) session.quarantine.strike({ isTrial: false }, error.message);
-      reject(error);
     } finally {
+      preload.ended();
       slot.busy = false;
       this.#dispatch();
     }
@@ -259,11 +275,9 @@ export class WorkerHost implements SessionHost, SessionOwner {
     }
   }
 
-  #died(slot: WorkerSlot, death: WorkerDeath): void {
+  #died(death: WorkerDeath): void {
     if (death.killedBecause === undefined) this.#deaths.set(death.how, (this.#deaths.get(death.how) ?? 0) + 1);
     else this.#kills += 1;
-    for (const preload of this.#preloads.get(slot) ?? []) preload.reject(death);
-    this.#preloads.delete(slot);
   }
 }
 

@@ -5,6 +5,9 @@ import { encodeFrame, type Frame, FrameKind, readFrame, TIMES_BYTES, writePieces
 import { type ModelLocation, verifiedModel } from './model-bytes';
 import { decodeTensors, encodeTensors } from './tensor-codec';
 
+/** Garbage below this costs less than collecting it, which takes some ms of a core. */
+const WORTH_COLLECTING_BYTES = 8 * 1024 * 1024;
+
 /** What `FrameKind.open` asks for. */
 export type OpenRequest = ModelLocation;
 
@@ -38,10 +41,11 @@ async function answerTo(frame: Frame, models: Map<number, OnnxModel>): Promise<U
   const { kind, session } = frame;
   if (kind === FrameKind.run) return run(frame, models.get(session));
   if (kind === FrameKind.open) {
-    const model = await loadOnnxModel(await verifiedModel(JSON.parse(frame.payload.toString()) as OpenRequest));
+    const bytes = await verifiedModel(JSON.parse(frame.payload.toString()) as OpenRequest);
+    const model = await loadOnnxModel(bytes);
     models.set(session, model);
     // The file's bytes are garbage now, as large as the model, and an idle worker would not collect it.
-    globalThis.gc?.();
+    if (bytes.length >= WORTH_COLLECTING_BYTES) globalThis.gc?.();
     return encodeFrame(FrameKind.opened, session, [jsonBytes({ inputs: model.inputs, outputs: model.outputs })]);
   }
   if (kind !== FrameKind.release) throw new Error(`a frame of kind ${kind} is not known`);

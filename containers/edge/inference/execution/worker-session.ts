@@ -7,6 +7,8 @@ import type { Signature } from './worker-loop';
 /** The host as a session sees it. */
 export interface SessionOwner {
   run(session: WorkerSession, inputs: readonly Tensor[], options: RunOptions): Promise<RunResult>;
+  /** Loads the model into every worker, each as soon as it has nothing to do. */
+  spread(session: WorkerSession): void;
   /** Frees the model wherever it is loaded. */
   forget(session: WorkerSession): void;
 }
@@ -52,6 +54,10 @@ export class WorkerSession implements RunnableSession {
       this.#underWay -= 1;
       if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve();
     }
+  }
+
+  spread(): void {
+    if (!this.isReleased) this.owner.spread(this);
   }
 
   release(): Promise<void> {

@@ -317,6 +317,26 @@ describe('letting go', () => {
   });
 });
 
+test('a model is where it was opened, and in every worker once it is spread', async () => {
+  const host = startHost(2);
+  const session = await host.open(tiny());
+  await until(() => host.counts().workers.ready === 2);
+  const path = pathOf('tiny.onnx');
+  rmSync(path);
+  execFileSync('mkfifo', [path]);
+  await session.run([row(1, 0, 0)]);
+  expect(openForWriting(path)).toBeUndefined();
+  session.spread?.();
+  let writer: number | undefined;
+  await until(() => {
+    writer = openForWriting(path);
+    return writer !== undefined;
+  });
+  closeSync(writer ?? 0);
+  await expect(session.run([row(1, 0, 0)])).resolves.toBeDefined();
+  rmSync(path);
+});
+
 test('the kernel is told to take a worker first when memory runs out', async () => {
   await startHost(1).open(tiny());
   for (const pid of await workerPids()) expect(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8')).toBe('1000\n');
