@@ -81,6 +81,9 @@ export class Processes {
       cwd: spec.cwd,
       env: { ...spec.env },
       stdio: ['ignore', 'pipe', 'pipe', ...(spec.ipc ? (['ipc'] as const) : [])],
+      // A process group of its own: Ctrl-C at the terminal is for the runner, which stops everything in order. What ended
+      // by itself just before would be taken for lost.
+      detached: true,
     });
     appendOutput(child, spec.logFile);
     if (spec.onLine && child.stdout) createInterface({ input: child.stdout }).on('line', spec.onLine);

@@ -205,5 +205,7 @@ describe('Ctrl-C', () => {
     expect(started.map(({ command }) => command.split(' ')[0])).toContain('redis-server');
     expect(await cdn.interrupt()).toBe(0);
     expect(await stillRunning(started)).toEqual([]);
+    // Nothing of what was stopped was taken for lost.
+    expect(readFileSync('.mlcdn/runner.log', 'utf8')).not.toMatch(/was lost|restarted in place|Essential container/);
   });
 });

@@ -49,6 +49,28 @@ test('the default root object is asked for the root', async () => {
   expect(cdn.origin.received[0]?.url).toBe('/index.html');
 });
 
+test('viewers of two countries at one POP share an object, and the origin sees the country of who asked through', async () => {
+  const country = ['CloudFront-Viewer-Country'];
+  const policy = {
+    QueryStringsConfig: { QueryStringBehavior: 'none' },
+    HeadersConfig: { HeaderBehavior: 'whitelist', Headers: country },
+  };
+  cdn.cloudFront.registry.addOriginRequestPolicy('geo', originRequestPolicy(policy));
+  cdn.deploy(distributionConfig({ DefaultCacheBehavior: behavior({ OriginRequestPolicyId: 'geo' }) }));
+  const [austrian, slovak] = [{ 'x-viewer-ip': '77.80.10.10' }, { 'x-viewer-ip': '85.248.10.10' }];
+  const regions = ['us-east-1'];
+  const explained = [austrian, slovak].map((viewer) => cdn.cloudFront.explain(viewer['x-viewer-ip'], regions));
+  expect(explained.map(({ place }) => place.countryCode)).toEqual(['AT', 'SK']);
+  expect(explained.map(({ pop }) => pop.code)).toEqual(['VIE', 'VIE']);
+
+  const answers = [await cdn.get('/a', austrian), await cdn.get('/a', slovak), await cdn.get('/b', slovak)];
+  expect(answers.map(cacheResult)).toEqual(['Miss', 'Hit', 'Miss']);
+  expect(cdn.origin.received.map(({ url, headers }) => [url, headers['cloudfront-viewer-country']])).toEqual([
+    ['/a', 'AT'],
+    ['/b', 'SK'],
+  ]);
+});
+
 test('headers about the viewer are made where a policy asks for them, and cannot be forged', async () => {
   const headers = ['CloudFront-Viewer-Country'];
   const policy = {

@@ -45,6 +45,19 @@ describe('Processes', () => {
     expect(await stubborn.stop(50)).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
+  test('are in a group each, which Ctrl-C at the terminal of this process does not reach', async () => {
+    const { processes: started } = processes();
+    const [one, other] = [started.start(node(IDLE)), started.start(node(IDLE))];
+    await Promise.all([one, other].map(({ child }) => once(child.stdout ?? child, 'data')));
+    try {
+      process.kill(-(one.pid ?? 0), 'SIGINT');
+      expect(await one.exited).toEqual({ code: null, signal: 'SIGINT' });
+      expect(other.child.signalCode).toBeNull();
+    } finally {
+      await Promise.all([one, other].map((child) => child.stop(10_000)));
+    }
+  });
+
   test('a command that does not exist shows in its exit', async () => {
     const { processes: started, pids } = processes();
     const child = started.start({ ...node(''), command: 'no-such-program' });
