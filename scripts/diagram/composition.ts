@@ -14,6 +14,7 @@ const PLACES: Readonly<Record<string, Point>> = {
   'edge-function': at(1, 1),
   distribution: at(2, 1),
   'region-scores': at(0, 2),
+  'origin-key-rotation': at(1, 2),
   names: at(2, 2),
   health: at(3, 2),
   bucket: at(4, 2),
@@ -27,7 +28,6 @@ const PLACES: Readonly<Record<string, Point>> = {
   'on-call': at(4, 4.3),
   invalidation: at(1, 5.3),
   'control-topic': at(2, 5.3),
-  'origin-key-rotation': at(0, 6.2),
   origin: at(3, 6.2),
 };
 
@@ -38,6 +38,7 @@ const DETOURS: Readonly<Record<string, readonly Point[]>> = {
   'operator health': [at(3.96, 1.42), at(3.15, 1.42)],
   'operator bucket': [at(4.2, 1)],
   'operator control-topic': [at(4.55, 0), at(4.55, 5.3)],
+  'origin-key-rotation distribution': [at(1.25, 1.52), at(1.62, 1.52)],
   'distribution bucket': [at(3.8, 1.14)],
   'distribution replica': [at(1.46, 1.3), at(1.46, 2.5), at(0.88, 2.5)],
   'bucket replica': [at(3.85, 2.64), at(1.12, 2.64)],

@@ -75,6 +75,10 @@ class Reader {
         }
       }
     }
+    for (const caller of this.members.filter(({ resource }) => resource.type === FUNCTION)) {
+      const distributions = this.behind(caller, 'AWS::CloudFront::Distribution');
+      for (const distribution of distributions) yield step(caller, distribution, 'origin keys');
+    }
     for (const distribution of this.givenOut('distribution', GLOBAL_OUTPUTS.distributionId)) {
       yield step(OPERATOR, distribution, 'invalidate tags');
     }

@@ -30,6 +30,9 @@ interface Context {
   readonly resource: CheckedResource;
 }
 
+/** Letters of a function's name above which its box would be too wide with the word behind it. */
+const LONG = 16;
+
 /** Types worth a box. The rest (networks, identities, log groups, ...) would hide the picture. */
 const ROLES: Readonly<Record<string, (context: Context) => Role | undefined>> = {
   'AWS::CloudFront::Distribution': distribution,
@@ -175,5 +178,6 @@ function lambda({ stack, resource }: Context): Role {
   const schedules = stack.resources
     .filter(({ type, refersTo }) => type === 'AWS::Events::Rule' && refersTo.includes(resource.logicalId))
     .map(({ properties }) => textAt(properties, 'ScheduleExpression'));
-  return role(name, isGlobal(stack) ? 'global' : 'edge', `${name} function`, ...schedules);
+  const [title, line] = name.length > LONG ? [name, 'Lambda function'] : [`${name} function`, ''];
+  return role(name, isGlobal(stack) ? 'global' : 'edge', title, line, ...schedules);
 }

@@ -5,7 +5,7 @@ import type { Box, Layout, PlacedGroup, PlacedLink, PlacedPart } from './layout'
 /** Colour and meaning of each kind of arrow. */
 const PATHS: Readonly<Record<Path, { readonly colour: string; readonly meaning: string }>> = {
   request: { colour: '#1f5fbf', meaning: 'requests' },
-  control: { colour: '#c0561a', meaning: 'invalidation, activation' },
+  control: { colour: '#c0561a', meaning: 'invalidation, activation, keys' },
   publishing: { colour: '#2c7a4b', meaning: 'publishing models' },
   health: { colour: '#8a3fa0', meaning: 'health, region scores' },
 };

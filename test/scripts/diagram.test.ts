@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { evaluateAssembly, readCheckedAssembly } from '../../lib/checks/assembly';
 import { type Architecture, architectureOf } from '../../scripts/diagram/architecture';
 import { crosses, type Layout, layoutOf, overlaps, stretchesOf } from '../../scripts/diagram/layout';
-import { inEdge, inGlobal, synthesized, synthesizeInto, withFaults } from '../infra/breaking';
+import { inEdge, synthesized, synthesizeInto, withFaults } from '../infra/breaking';
 
 const REGIONS = ['us-east-1', 'eu-west-1', 'ap-northeast-1'];
 const prod = synthesized('prod', REGIONS);
@@ -39,7 +39,7 @@ describe('the architecture of three regions', () => {
       'KeyValueStore',
       'Route 53 health checks',
       'Route 53 records',
-      'origin-key-rotation function',
+      'origin-key-rotation',
       'region-scores function',
       'viewer-request function',
     ]);
@@ -96,6 +96,7 @@ describe('the architecture of three regions', () => {
       'invalidation -> cache: appends',
       'operator -> control-topic: invalidate, prepare, activate',
       'operator -> distribution: invalidate tags',
+      'origin-key-rotation -> distribution: origin keys',
     ]);
   });
 
@@ -132,7 +133,9 @@ describe('what the templates do not have is not drawn', () => {
   });
 
   test('a deployment without the function of region scores', () => {
-    const drawn = architectureOf(withFaults(prod, [{ ...inGlobal('AWS::Lambda::Function'), named: /RegionScores/ }]));
+    const drawn = architectureOf(
+      withFaults(prod, [{ stack: 'global', type: 'AWS::Lambda::Function', named: /^RegionScores/ }]),
+    );
     expect(part(drawn, 'region-scores')).toBeUndefined();
     expect(arrows(drawn, 'health').filter((arrow) => arrow.includes('region-scores'))).toEqual([]);
   });
