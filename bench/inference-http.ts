@@ -5,7 +5,8 @@
  *
  *   npm run bench:inference-http -- --models ../shared/models --seconds 1.5 --rounds 6 --only digits_mlp --scenario binary
  *
- * `--only`: part of a model's name; `--scenario`: part of a scenario's, as the tables have it (`1, predict, 64`).
+ * `--only`: part of a model's name; `--scenario`: part of a scenario's, as the tables have it (`1, predict, 64`);
+ * `--connections 1,4`: fewer at once for a model whose runs take a second.
  * Linux with taskset. Measures version 1 of digits_mlp, mnist_cnn and magika, or the project's own model where the folder
  * has none of them.
  */
@@ -43,7 +44,7 @@ const MODELS = ['digits_mlp', 'mnist_cnn', 'magika'];
 const OWN_MODELS = join('.build', 'models');
 const OWN_MODEL = 'ranker';
 const BATCHES = [1, 8, 32, 128];
-const CONCURRENCIES = [1, 64];
+const CONCURRENCIES = '1,64';
 
 interface Options {
   readonly models: string;
@@ -51,6 +52,8 @@ interface Options {
   readonly rounds: number;
   readonly only: string;
   readonly scenario: string;
+  /** Requests at once. */
+  readonly connections: readonly number[];
 }
 
 interface Configuration {
@@ -79,6 +82,7 @@ function readOptions(): Options {
       rounds: { type: 'string' },
       only: { type: 'string', default: '' },
       scenario: { type: 'string', default: '' },
+      connections: { type: 'string', default: CONCURRENCIES },
     },
   });
   return {
@@ -87,6 +91,7 @@ function readOptions(): Options {
     rounds: Math.ceil(positive('--rounds', values.rounds, 3)),
     only: values.only,
     scenario: values.scenario,
+    connections: values.connections.split(',').map((each) => positive('--connections', each, 1)),
   };
 }
 
@@ -111,7 +116,7 @@ async function measureModel(name: string, options: Options): Promise<void> {
     for (const rowsAtOnce of model.batches) {
       const forms: InferForm[] = [rowsAtOnce === 1 ? 'predict' : 'batch_predict', 'infer json', 'infer binary'];
       for (const form of forms) {
-        for (const connections of CONCURRENCIES) {
+        for (const connections of options.connections) {
           const kind: InferKind = { ...model, form, rows: rowsAtOnce };
           const path = join(options.models, name, '1', 'model.onnx');
           const scenario: Scenario = { kind, connections };
@@ -180,6 +185,7 @@ async function measure(
   }
   const rates = (contender: Contender) => (results.get(contender) ?? []).map(({ perSecond }) => perSecond);
   const rows = (contender: Contender) => rates(contender).map((perSecond) => perSecond * kind.rows);
+  const both = rows(bare).map((http, round) => 1 / (1 / http + 1 / (ceilings[round] ?? Number.NaN)));
   return {
     scenario,
     servers: contenders.map((contender) => ({
@@ -187,11 +193,14 @@ async function measure(
       server: contender.name,
       ofNodeHttp: pairedRatio(rates(contender), rates(bare)),
       ofSession: pairedRatio(rows(contender), ceilings),
+      ofBoth: pairedRatio(rows(contender), both),
     })),
   };
 }
 
-function mediansOf(results: readonly LoadResult[]): Omit<ServerFigures, 'server' | 'ofNodeHttp' | 'ofSession'> {
+function mediansOf(
+  results: readonly LoadResult[],
+): Omit<ServerFigures, 'server' | 'ofNodeHttp' | 'ofSession' | 'ofBoth'> {
   const of = (pick: (result: LoadResult) => number) => median(results.map(pick));
   return {
     perSecond: of((result) => result.perSecond),

@@ -19,6 +19,11 @@ export interface ServerFigures {
   readonly ofNodeHttp: number;
   /** Rows per second, of those of bare `session.run` with batches of as many rows in the same round. */
   readonly ofSession: number;
+  /**
+   * Rows per second, of those of bare node:http and then bare `session.run` on the one core that they share: what is in
+   * reach of a server that adds nothing to either. More than 1 where requests are run together.
+   */
+  readonly ofBoth: number;
   /** Round trips, ms. */
   readonly p50: number;
   readonly p99: number;
@@ -47,6 +52,7 @@ export function printThroughput(model: string, measured: readonly Measured[]): v
     'predictions/s',
     'of bare node:http',
     'of bare session.run',
+    'of both, one after the other',
     'CPU us/request',
     'of it workers',
     'p50 ms',
@@ -61,6 +67,7 @@ export function printThroughput(model: string, measured: readonly Measured[]): v
       short(figures.perSecond * each.scenario.kind.rows),
       short(figures.ofNodeHttp),
       short(figures.ofSession),
+      short(figures.ofBoth),
       short(figures.serverCpuUs),
       short(figures.workersCpuUs),
       short(figures.p50),

@@ -6,8 +6,11 @@ import type { WorkerCommand } from './worker-command';
 import type { Signature } from './worker-loop';
 import { WorkerDeath, WorkerProcess } from './worker-process';
 
-/** How long a spare worker is kept for the next trial, ms. */
-const SPARE_KEPT_MS = 10_000;
+/**
+ * How long a spare worker is kept for the next trial, ms. To start one holds the service up: the fork of a large process
+ * takes some 10 ms.
+ */
+const SPARE_KEPT_MS = 60_000;
 
 /** A model that loaded, and the worker that has it. */
 export interface Trial {
