@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ModelFile } from '../../../../../containers/edge/inference/execution/types';
@@ -7,6 +7,7 @@ import { WorkerHost, type WorkerHostConfig } from '../../../../../containers/edg
 import type { Tensor } from '../../../../../containers/edge/inference/tensors';
 import { testWorkerCommand } from '../../../../support/model-workers';
 import { descendantsOf } from '../../../../support/processes';
+import { powerModel, tinyModel } from '../../../../support/tiny-models';
 
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -49,6 +50,12 @@ export function modelFile(model: string, onnx: Uint8Array): ModelFile {
   return { model, version: '1', path, sha256: createHash('sha256').update(onnx).digest('hex') };
 }
 
+/** A model that answers at once. */
+export const tiny = () => modelFile('tiny', tinyModel(2));
+
+/** A model that works the longer, the larger its matrix. */
+export const power = () => modelFile('power', powerModel(300));
+
 /** A row for `tinyModel`. */
 export function row(...data: [number, number, number]): Tensor {
   return { name: 'features', datatype: 'FP32', shape: [1, 3], data: Float32Array.from(data) };
@@ -59,13 +66,42 @@ export function matrix(size: number): Tensor {
   return { name: 'x', datatype: 'FP32', shape: [size, size], data: new Float32Array(size * size) };
 }
 
-/** With `powerModel(300)`: a minute on the fastest machine, so longer than any test waits. */
+/** For `power`: a minute on the fastest machine, so longer than any test waits. */
 export const ENDLESS = matrix(2_500);
 
 /** Process ids of the workers of this process. */
 export async function workerPids(): Promise<number[]> {
   const all = await descendantsOf(process.pid);
   return all.filter(({ command }) => command.includes('worker.js')).map(({ pid }) => pid);
+}
+
+/** Ends every worker of the test, as the kernel or a crash would. */
+export async function kill(signal: NodeJS.Signals): Promise<void> {
+  for (const pid of await workerPids()) process.kill(pid, signal);
+}
+
+/** As `kill`, once a worker has its run: it has worked for longer than reading one takes. */
+export async function killRunning(signal: NodeJS.Signals): Promise<void> {
+  const pids = await workerPids();
+  const before = new Map(pids.map((pid) => [pid, cpuTicks(pid)]));
+  await until(() => pids.some((pid) => cpuTicks(pid) >= (before.get(pid) ?? 0) + 20));
+  await kill(signal);
+}
+
+/** CPU time of a process, hundredths of a second; 0 when it is gone. */
+function cpuTicks(pid: number): number {
+  const path = `/proc/${pid}/stat`;
+  const fields = existsSync(path) ? readFileSync(path, 'latin1').split(') ')[1]?.split(' ') : undefined;
+  return fields === undefined ? 0 : Number(fields[11]) + Number(fields[12]);
+}
+
+/** A FIFO can be opened for writing, without waiting, once somebody reads it. */
+export function openForWriting(fifo: string): number | undefined {
+  try {
+    return openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Waits until something is as it should be, asking again whenever the event loop has turned. */

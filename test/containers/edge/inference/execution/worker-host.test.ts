@@ -1,15 +1,22 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, readFileSync, rmSync } from 'node:fs';
 import { RefusedModel } from '../../../../../containers/edge/inference/refused-model';
-import type { Tensor } from '../../../../../containers/edge/inference/tensors';
-import { encodeOnnx } from '../../../../../models/onnx/writer';
 import { identityModel } from '../../../../support/identity-model';
 import { descendantsOf, stillRunning } from '../../../../support/processes';
 import { powerModel, tinyModel } from '../../../../support/tiny-models';
-import { ENDLESS, LIMITS, matrix, modelFile, pathOf, row, startHost, until, workerPids } from './harness';
-
-const tiny = () => modelFile('tiny', tinyModel(2));
-const power = () => modelFile('power', powerModel(300));
+import {
+  ENDLESS,
+  matrix,
+  modelFile,
+  openForWriting,
+  pathOf,
+  power,
+  row,
+  startHost,
+  tiny,
+  until,
+  workerPids,
+} from './harness';
 
 test('a model runs in a worker as its signature says', async () => {
   const host = startHost(1);
@@ -67,224 +74,6 @@ test('what a model throws rejects its run alone', async () => {
   });
   await expect(session.run([row(1, 0, 0)])).resolves.toMatchObject({ outputs: [{ data: Float32Array.of(2) }] });
 });
-
-describe('files that must not be served', () => {
-  test('no ONNX model', async () => {
-    const opened = startHost(1).open(modelFile('text', Buffer.from('no model')));
-    await expect(opened).rejects.toThrow(RefusedModel);
-    await expect(opened).rejects.toThrow('ONNX Runtime cannot load the file');
-  });
-
-  test('other bytes than those meant', async () => {
-    const opened = startHost(1).open({ ...tiny(), sha256: '0'.repeat(64) });
-    await expect(opened).rejects.toThrow(RefusedModel);
-    await expect(opened).rejects.toThrow(`should have SHA-256 ${'0'.repeat(64)}, got`);
-  });
-
-  test('a file that is not there may come yet', async () => {
-    const opened = startHost(1).open({ ...tiny(), path: pathOf('absent') });
-    await expect(opened).rejects.toThrow('cannot be read');
-    await expect(opened).rejects.not.toThrow(RefusedModel);
-  });
-
-  test('a load that does not end is given up, and others go on', async () => {
-    const host = startHost(2, { limits: { ...LIMITS, loadMs: 2_000 } });
-    const fifo = pathOf('fifo');
-    execFileSync('mkfifo', [fifo]);
-    const opened = host.open({ ...tiny(), path: fifo });
-    const other = await host.open(tiny());
-    await expect(opened).rejects.toThrow(RefusedModel);
-    await expect(opened).rejects.toThrow('did not load within 2 s');
-    await expect(other.run([row(1, 0, 0)])).resolves.toBeDefined();
-    rmSync(fifo);
-  });
-
-  test.each(['SIGKILL', 'SIGSEGV'] as const)('a load that ends its worker by %s', async (signal) => {
-    const host = startHost(1);
-    const fifo = pathOf(signal);
-    execFileSync('mkfifo', [fifo]);
-    const opened = host.open({ ...tiny(), path: fifo });
-    let writer: number | undefined;
-    await until(() => {
-      writer = openForWriting(fifo);
-      return writer !== undefined;
-    });
-    await kill(signal);
-    await expect(opened).rejects.toThrow(RefusedModel);
-    await expect(opened).rejects.toThrow(signal);
-    closeSync(writer ?? 0);
-  });
-});
-
-describe('a worker that dies', () => {
-  test('loses the run in flight alone, and is replaced', async () => {
-    const host = startHost(1);
-    const [slow, fast] = [await host.open(power()), await host.open(tiny())];
-    const lost = slow.run([ENDLESS]);
-    const waiting = fast.run([row(1, 0, 0)]);
-    await killRunning('SIGKILL');
-    await expect(lost).rejects.toMatchObject({
-      code: 'inference_failed',
-      status: 500,
-      message: expect.stringContaining('model power version 1: its worker was killed (SIGKILL)'),
-    });
-    await expect(waiting).resolves.toMatchObject({ outputs: [{ data: Float32Array.of(2) }] });
-    expect(host.counts()).toMatchObject({ deaths: { SIGKILL: 1 }, restarts: 1, kills: 0 });
-  });
-
-  test.each([1, 2])('before it gets its run: another of %d takes it', async (workers) => {
-    const host = startHost(workers);
-    const session = await host.open(tiny());
-    await until(() => host.counts().workers.ready === workers);
-    for (const pid of (await workerPids()).slice(0, 1)) {
-      process.kill(pid, 'SIGKILL');
-      // Without a turn of the event loop, in which its end would be noticed.
-      while (!/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
-    }
-    const runs = await Promise.all(Array.from({ length: 2 * workers }, (_, i) => session.run([row(i, 0, 0)])));
-    expect(runs.map(({ outputs }) => outputs[0]?.data[0])).toEqual(runs.map((_, i) => 2 * i));
-    expect(host.counts()).toMatchObject({ deaths: { SIGKILL: 1 }, quarantined: [] });
-  });
-
-  // An integer division that the processor of x86-64 traps and ONNX Runtime does not guard; others give a number.
-  (process.arch === 'x64' ? test : test.skip)('may die of the model itself', async () => {
-    const host = startHost(1);
-    const value = (name: string) => ({ name, dims: ['n'], elementType: 'INT32' as const });
-    const onnx = encodeOnnx({
-      name: 'quotient',
-      description: 'a / b',
-      version: 1,
-      inputs: [value('a'), value('b')],
-      outputs: [value('quotient')],
-      initializers: [],
-      nodes: [{ operator: 'Div', inputs: ['a', 'b'], output: 'quotient' }],
-    });
-    const session = await host.open(modelFile('quotient', onnx));
-    const divide = (a: number, b: number) =>
-      session.run([integer('a', a), integer('b', b)]).then(({ outputs }) => outputs[0]?.data[0]);
-    expect(await divide(7, 2)).toBe(3);
-    await expect(divide(-(2 ** 31), -1)).rejects.toMatchObject({
-      code: 'inference_failed',
-      message: 'model quotient version 1: its worker crashed (SIGFPE)',
-    });
-    expect(await divide(9, 3)).toBe(3);
-  });
-
-  test('is told apart by its signal', async () => {
-    const host = startHost(1);
-    const lost = (await host.open(power())).run([ENDLESS]);
-    await killRunning('SIGSEGV');
-    await expect(lost).rejects.toThrow('its worker crashed (SIGSEGV)');
-  });
-
-  test('does not come back with another file under the same model', async () => {
-    const host = startHost(1);
-    const [slow, fast] = [await host.open(power()), await host.open(tiny())];
-    const lost = slow.run([ENDLESS]);
-    writeFileSync(pathOf('tiny.onnx'), tinyModel(3));
-    await killRunning('SIGKILL');
-    await expect(lost).rejects.toThrow('SIGKILL');
-    await expect(fast.run([row(1, 0, 0)])).rejects.toThrow('should have SHA-256');
-  });
-
-  test('again and again, by the same model, has it quarantined while others run', async () => {
-    const host = startHost(1);
-    const [slow, fast] = [await host.open(power()), await host.open(tiny())];
-    for (let i = 0; i < 3; i += 1) {
-      await until(() => host.counts().workers.ready === 1);
-      // Loaded first, so that the signal does not find a worker that has not begun.
-      await slow.run([matrix(1)]);
-      const lost = slow.run([ENDLESS]);
-      await killRunning('SIGKILL');
-      await expect(lost).rejects.toThrow('SIGKILL');
-    }
-    expect(host.counts().quarantined).toEqual(['power@1']);
-    await expect(slow.run([matrix(1)])).rejects.toMatchObject({
-      code: 'model_not_ready',
-      status: 503,
-      message: expect.stringMatching(/model power version 1: quarantined.*SIGKILL.*tried again in 60 s/),
-    });
-    await expect(fast.run([row(1, 0, 0)])).resolves.toBeDefined();
-  });
-
-  test('leaves quarantine by a run that goes well', async () => {
-    const host = startHost(1, { quarantine: { strikes: 1, windowMs: 60_000, firstMs: 1, longestMs: 1 } });
-    const slow = await host.open(power());
-    const lost = slow.run([ENDLESS]);
-    await killRunning('SIGKILL');
-    await expect(lost).rejects.toThrow('SIGKILL');
-    await until(() =>
-      slow.run([matrix(1)]).then(
-        () => true,
-        () => false,
-      ),
-    );
-    expect(host.counts().quarantined).toEqual([]);
-  });
-});
-
-describe('time', () => {
-  test('a run past its deadline is answered, and its worker replaced when it does not come back', async () => {
-    const host = startHost(1, { limits: { ...LIMITS, graceMs: 1 } });
-    const [slow, fast] = [await host.open(power()), await host.open(tiny())];
-    const late = slow.run([ENDLESS], { deadline: performance.now() + 50 });
-    await expect(late).rejects.toMatchObject({ code: 'deadline_exceeded', status: 504 });
-    await expect(fast.run([row(1, 0, 0)])).resolves.toBeDefined();
-    expect(host.counts()).toMatchObject({ timeouts: { request: 1, host: 0 }, kills: 1, deaths: {}, quarantined: [] });
-  });
-
-  test('a worker that comes back within the grace is kept', async () => {
-    const host = startHost(1);
-    const slow = await host.open(modelFile('square', powerModel(40)));
-    const pids = await workerPids();
-    const late = slow.run([matrix(600)], { deadline: performance.now() + 1 });
-    await expect(late).rejects.toMatchObject({ code: 'deadline_exceeded' });
-    await slow.run([matrix(1)]);
-    expect(await workerPids()).toEqual(pids);
-    expect(host.counts()).toMatchObject({ timeouts: { request: 1, host: 0 }, kills: 0, restarts: 0 });
-  });
-
-  test('no run takes longer than the host allows, and a model whose runs do is quarantined', async () => {
-    const limits = { ...LIMITS, runMs: 100, graceMs: 1 };
-    const quarantine = { strikes: 1, windowMs: 60_000, firstMs: 60_000, longestMs: 60_000 };
-    const host = startHost(1, { limits, quarantine });
-    const slow = await host.open(power());
-    await expect(slow.run([ENDLESS])).rejects.toMatchObject({
-      code: 'deadline_exceeded',
-      message: expect.stringContaining('not answered after 0.1 s'),
-    });
-    await until(() => host.counts().kills === 1);
-    expect(host.counts()).toMatchObject({ timeouts: { request: 0, host: 1 }, quarantined: ['power@1'] });
-  });
-
-  test('a run whose deadline passes while it waits is never given to a worker', async () => {
-    const host = startHost(1);
-    const [slow, fast] = [await host.open(power()), await host.open(tiny())];
-    const lost = rejection(slow.run([ENDLESS]));
-    await expect(fast.run([row(1, 0, 0)], { deadline: performance.now() + 20 })).rejects.toMatchObject({
-      code: 'deadline_exceeded',
-    });
-    expect(host.counts().waiting).toBe(0);
-    await host.close();
-    expect(await lost).toMatchObject({ code: 'model_not_ready' });
-  });
-
-  test('a run aborted before it began is rejected with the reason', async () => {
-    const host = startHost(1);
-    const [slow, fast] = [await host.open(power()), await host.open(tiny())];
-    const reason = new Error('the client went away');
-    await expect(fast.run([row(1, 0, 0)], { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-    const lost = rejection(slow.run([ENDLESS]));
-    const client = new AbortController();
-    const waiting = fast.run([row(1, 0, 0)], { signal: client.signal });
-    client.abort(reason);
-    await expect(waiting).rejects.toBe(reason);
-    expect(host.counts().waiting).toBe(0);
-    await host.close();
-    expect(await lost).toMatchObject({ code: 'model_not_ready' });
-  });
-});
-
 describe('letting go', () => {
   test('a model is released after its runs', async () => {
     const session = await startHost(1).open(tiny());
@@ -349,44 +138,3 @@ test('a worker that cannot be started refuses no model for good', async () => {
   await expect(opened).rejects.toThrow('could not be started: spawn /nowhere/node ENOENT');
   await expect(opened).rejects.not.toThrow(RefusedModel);
 });
-
-function integer(name: string, value: number): Tensor {
-  return { name, datatype: 'INT32', shape: [1], data: Int32Array.of(value) };
-}
-
-/** A FIFO can be opened for writing, without waiting, once somebody reads it. */
-function openForWriting(fifo: string): number | undefined {
-  try {
-    return openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
-  } catch {
-    return undefined;
-  }
-}
-
-/** What a run that is looked at later is rejected with. */
-function rejection(run: Promise<unknown>): Promise<unknown> {
-  return run.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-}
-
-/** As `kill`, once a worker has its run: it has worked for longer than reading one takes. */
-async function killRunning(signal: NodeJS.Signals): Promise<void> {
-  const pids = await workerPids();
-  const before = new Map(pids.map((pid) => [pid, cpuTicks(pid)]));
-  await until(() => pids.some((pid) => cpuTicks(pid) >= (before.get(pid) ?? 0) + 20));
-  await kill(signal);
-}
-
-/** CPU time of a process, hundredths of a second; 0 when it is gone. */
-function cpuTicks(pid: number): number {
-  const path = `/proc/${pid}/stat`;
-  const fields = existsSync(path) ? readFileSync(path, 'latin1').split(') ')[1]?.split(' ') : undefined;
-  return fields === undefined ? 0 : Number(fields[11]) + Number(fields[12]);
-}
-
-/** Ends every worker of the test, as the kernel or a crash would. */
-async function kill(signal: NodeJS.Signals): Promise<void> {
-  for (const pid of await workerPids()) process.kill(pid, signal);
-}
