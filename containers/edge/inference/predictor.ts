@@ -10,7 +10,8 @@ import type {
   Waiter,
 } from '../cache/types';
 import { demandOf } from './execution/demand';
-import { type RowOutcome, Scheduler } from './execution/scheduler';
+import { Scheduler } from './execution/scheduler';
+import type { RowOutcome } from './execution/submissions';
 import type { LoadedModel } from './loaded-model';
 import { PREDICTION_BODY_FORMAT } from './prediction-body';
 import { type Tensor, tensorBytes } from './tensors';

@@ -1,33 +1,17 @@
-import { performance } from 'node:perf_hooks';
 import { messageOf, ServiceError } from '../../errors';
 import type { Tensor } from '../tensors';
 import { joinInputs, rowsOf, splitsInto } from './batch';
 import type { Demand } from './demand';
-import { Job, type Submission } from './job';
+import { Job } from './job';
 import { LoadMeter } from './load-meter';
 import type { ModelQueue } from './model-queue';
+import { type SchedulerClock, systemClock } from './scheduler-clock';
 import { type Flow, type Run, SlotPool } from './slot-pool';
+import { ManyResults, OneResult, type RowOutcome } from './submissions';
 import type { RunOptions, RunResult } from './types';
 
 /** Pause between looks for waiting jobs whose deadline has passed while all slots were busy, ms. */
 const SWEEP_MS = 25;
-
-/** The clock and the turns of the event loop that a scheduler lives by. */
-export interface SchedulerClock {
-  /** Monotonic time, ms. */
-  now(): number;
-  /** Wall-clock time, ms since 1970; for statistics only. */
-  wallClock(): number;
-  /** Calls back once what has arrived in this turn of the event loop has been read. */
-  endOfTurn(callback: () => void): void;
-  /** Calls back after `ms`. */
-  after(ms: number, callback: () => void): void;
-  /** Share of its time that the event loop has been busy since the last call, 0 to 1. */
-  loopUtilisation(): number;
-}
-
-/** What became of one row of a request. */
-export type RowOutcome = { readonly outputs: Tensor[] } | { readonly error: unknown };
 
 /**
  * Between requests and the slots that models run on. What arrives in one turn of the event loop, or while every slot
@@ -270,65 +254,4 @@ function runSafely({ session }: ModelQueue, inputs: readonly Tensor[], options: 
 function asRunError({ label }: ModelQueue, thrown: unknown): ServiceError {
   if (thrown instanceof ServiceError) return thrown;
   return new ServiceError('inference_failed', `${label}: ${messageOf(thrown)}`, { cause: thrown });
-}
-
-class OneResult implements Submission {
-  waiting = 0;
-
-  constructor(
-    readonly resolve: (outputs: Tensor[]) => void,
-    readonly reject: (error: unknown) => void,
-  ) {}
-
-  succeed(_job: Job, outputs: Tensor[]): void {
-    this.resolve(outputs);
-  }
-
-  fail(_job: Job, error: unknown): void {
-    this.reject(error);
-  }
-}
-
-class ManyResults implements Submission {
-  waiting = 0;
-  readonly #outcomes: RowOutcome[];
-  #missing: number;
-
-  constructor(
-    count: number,
-    readonly resolve: (outcomes: RowOutcome[]) => void,
-  ) {
-    this.#missing = count;
-    this.#outcomes = new Array(count);
-  }
-
-  succeed(job: Job, outputs: Tensor[]): void {
-    this.#settle(job, { outputs });
-  }
-
-  fail(job: Job, error: unknown): void {
-    this.#settle(job, { error });
-  }
-
-  #settle(job: Job, outcome: RowOutcome): void {
-    this.#outcomes[job.index] = outcome;
-    this.#missing -= 1;
-    if (this.#missing === 0) this.resolve(this.#outcomes);
-  }
-}
-
-/** The process's own clock and event loop. */
-export function systemClock(): SchedulerClock {
-  let loop = performance.eventLoopUtilization();
-  return {
-    now: () => performance.now(),
-    wallClock: () => Date.now(),
-    endOfTurn: (callback) => void setImmediate(callback),
-    after: (ms, callback) => void setTimeout(callback, ms).unref(),
-    loopUtilisation() {
-      const before = loop;
-      loop = performance.eventLoopUtilization();
-      return performance.eventLoopUtilization(loop, before).utilization;
-    },
-  };
 }

@@ -2,7 +2,8 @@
 import { demandOf } from '../../../../containers/edge/inference/execution/demand';
 import { ModelQueue } from '../../../../containers/edge/inference/execution/model-queue';
 import { QUEUE_LIMITS } from '../../../../containers/edge/inference/execution/queue-limits';
-import { Scheduler, systemClock } from '../../../../containers/edge/inference/execution/scheduler';
+import { Scheduler } from '../../../../containers/edge/inference/execution/scheduler';
+import { systemClock } from '../../../../containers/edge/inference/execution/scheduler-clock';
 import type { RunnableSession, RunResult } from '../../../../containers/edge/inference/execution/types';
 import { ModelStatistics } from '../../../../containers/edge/inference/model-statistics';
 import type { Tensor } from '../../../../containers/edge/inference/tensors';

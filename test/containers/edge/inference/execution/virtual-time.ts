@@ -1,7 +1,7 @@
 import { ServiceError } from '../../../../../containers/edge/errors';
 import { ModelQueue } from '../../../../../containers/edge/inference/execution/model-queue';
 import { QUEUE_LIMITS, type QueueLimits } from '../../../../../containers/edge/inference/execution/queue-limits';
-import type { SchedulerClock } from '../../../../../containers/edge/inference/execution/scheduler';
+import type { SchedulerClock } from '../../../../../containers/edge/inference/execution/scheduler-clock';
 import type { RunnableSession, RunOptions, RunResult } from '../../../../../containers/edge/inference/execution/types';
 import { ModelStatistics } from '../../../../../containers/edge/inference/model-statistics';
 import type { Tensor } from '../../../../../containers/edge/inference/tensors';
