@@ -95,9 +95,16 @@ describe('the global stack', () => {
   test('measures every minute, and may do nothing but ask the regions and write the store', () => {
     template.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)', State: 'ENABLED' });
     template.hasResourceProperties('AWS::Lambda::Permission', { Principal: 'events.amazonaws.com' });
-    const statements = Object.values(template.findResources('AWS::IAM::Policy')).flatMap(
-      ({ Properties }) => Properties.PolicyDocument.Statement as { Action: string | string[]; Resource: unknown }[],
+    const [scores, ...others] = Object.values(template.findResources('AWS::Lambda::Function')).filter(
+      ({ Properties }) => 'KEY_VALUE_STORE_ARN' in (Properties.Environment?.Variables ?? {}),
     );
+    expect(others).toEqual([]);
+    const role = scores?.Properties.Role['Fn::GetAtt'][0];
+    const statements = Object.values(template.findResources('AWS::IAM::Policy'))
+      .filter(({ Properties }) => Properties.Roles.some(({ Ref }: { Ref: string }) => Ref === role))
+      .flatMap(
+        ({ Properties }) => Properties.PolicyDocument.Statement as { Action: string | string[]; Resource: unknown }[],
+      );
     expect(statements.flatMap(({ Action }) => Action).sort()).toEqual([
       'cloudfront-keyvaluestore:DescribeKeyValueStore',
       'cloudfront-keyvaluestore:GetKey',
@@ -185,7 +192,10 @@ test('Route 53 tries the endpoint itself where its checkers are let in, and need
   );
   const closed = environment.template('edge-eu-west-1');
   expect([...healthChecks(closed).values()].map(({ Type }) => Type)).not.toContain('HTTPS');
-  closed.resourceCountIs('AWS::ElasticLoadBalancingV2::ListenerRule', 1);
+  const openPaths = closed.findResources('AWS::ElasticLoadBalancingV2::ListenerRule', {
+    Properties: { Conditions: [{ Field: 'path-pattern' }] },
+  });
+  expect(openPaths).toEqual({});
 });
 
 test('routing is latency or score', () => {
