@@ -9,9 +9,8 @@ import type { Platform } from '../engine/platform';
 import { Flag, parseProperties } from '../engine/properties';
 import type { AwsApi, Resource, ResourceModule, Running } from '../engine/types';
 import { openCacheGate } from './cache-gate';
-import type { PasswordFor } from './login-rewriter';
-import { loginAccessKey } from './login-token';
-import { type RedisServer, type RedisUser, startRedisServer } from './redis-server';
+import { CacheUsers } from './cache-users';
+import { type RedisServer, startRedisServer } from './redis-server';
 
 /** Parameters of ElastiCache parameter groups that are directives of `redis-server` 7 under the same name. */
 const REDIS_DIRECTIVES = new Set([
@@ -52,20 +51,6 @@ const ReplicationGroup = z.object({
   UserGroupIds: z.array(z.string()).max(1, { error: 'a cache has one user group' }).default([]),
   SecurityGroupIds: z.array(z.string()).default([]),
   Port: z.coerce.number().int().default(6379),
-});
-
-const User = z.object({
-  UserId: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/),
-  UserName: z.string(),
-  Engine: z.enum(['valkey', 'redis']),
-  AccessString: z.string(),
-  AuthenticationMode: z.object({ Type: z.literal('iam', { error: 'only users that log in by IAM are run here' }) }),
-});
-
-const UserGroup = z.object({
-  UserGroupId: z.string().max(40),
-  Engine: z.enum(['valkey', 'redis']),
-  UserIds: z.array(z.string()).min(1),
 });
 
 const INERT_GROUP_PROPERTIES = [
@@ -122,19 +107,19 @@ interface RunningGroup {
 export class ElastiCacheStandIn {
   private readonly parameterGroups = new Map<string, Readonly<Record<string, string>>>();
   private readonly subnetGroups = new Set<string>();
-  private readonly users = new Map<string, RedisUser>();
-  private readonly userGroups = new Map<string, readonly RedisUser[]>();
   private readonly groups = new Map<string, RunningGroup>();
+  private readonly users: CacheUsers;
+  readonly modules: readonly ResourceModule[];
 
-  constructor(private readonly platform: Platform) {}
-
-  readonly modules: readonly ResourceModule[] = [
-    { type: 'AWS::ElastiCache::ParameterGroup', start: async (resource) => this.startParameterGroup(resource) },
-    { type: 'AWS::ElastiCache::SubnetGroup', start: async (resource) => this.startSubnetGroup(resource) },
-    { type: 'AWS::ElastiCache::User', start: async (resource) => this.startUser(resource) },
-    { type: 'AWS::ElastiCache::UserGroup', start: async (resource) => this.startUserGroup(resource) },
-    { type: 'AWS::ElastiCache::ReplicationGroup', start: (resource) => this.startReplicationGroup(resource) },
-  ];
+  constructor(private readonly platform: Platform) {
+    this.users = new CacheUsers(platform);
+    this.modules = [
+      { type: 'AWS::ElastiCache::ParameterGroup', start: async (resource) => this.startParameterGroup(resource) },
+      { type: 'AWS::ElastiCache::SubnetGroup', start: async (resource) => this.startSubnetGroup(resource) },
+      ...this.users.modules,
+      { type: 'AWS::ElastiCache::ReplicationGroup', start: (resource) => this.startReplicationGroup(resource) },
+    ];
+  }
 
   readonly api: AwsApi = queryApi('elasticache', {
     DescribeReplicationGroups: (parameters, { region }) => {
@@ -168,26 +153,6 @@ export class ElastiCacheStandIn {
     return { ref: name };
   }
 
-  private startUser(resource: Resource): Running {
-    const { UserId, UserName, AccessString } = parseProperties(resource, User);
-    if (UserId !== UserName) throw new Error(`UserName: ${UserName} must be UserId (${UserId}) with IAM`);
-    this.users.set(`${resource.region}/${UserId}`, { name: UserName, access: AccessString.split(/\s+/) });
-    const arn = `arn:aws:elasticache:${resource.region}:${resource.account}:user:${UserId}`;
-    return { ref: UserId, attributes: { Arn: arn, Status: 'active' } };
-  }
-
-  private startUserGroup(resource: Resource): Running {
-    const { UserGroupId, UserIds } = parseProperties(resource, UserGroup);
-    const users = UserIds.map((id) => {
-      const user = this.users.get(`${resource.region}/${id}`);
-      if (!user) throw new Error(`UserIds: there is no user ${id} in ${resource.region}`);
-      return user;
-    });
-    this.userGroups.set(`${resource.region}/${UserGroupId}`, users);
-    const arn = `arn:aws:elasticache:${resource.region}:${resource.account}:usergroup:${UserGroupId}`;
-    return { ref: UserGroupId, attributes: { Arn: arn, Status: 'active' } };
-  }
-
   private async startReplicationGroup(resource: Resource): Promise<Running> {
     const properties = parseProperties(resource, ReplicationGroup, INERT_GROUP_PROPERTIES);
     const id = (properties.ReplicationGroupId ?? physicalName(resource, 40)).toLowerCase();
@@ -204,7 +169,7 @@ export class ElastiCacheStandIn {
     const server = await startRedisServer(this.platform, {
       name: `${id}-${resource.region}`,
       directives: this.directives(resource.region, properties.CacheParameterGroupName),
-      users: this.usersOf(resource.region, properties.UserGroupIds),
+      users: this.users.inGroup(resource.region, properties.UserGroupIds),
     });
     const place: NetworkInterface = {
       name: `cache ${id}`,
@@ -215,7 +180,7 @@ export class ElastiCacheStandIn {
     const way = {
       serverPort: server.port,
       tls: files && { key: readFileSync(files.keyFile), cert: readFileSync(files.certificateFile) },
-      passwordFor: properties.UserGroupIds.length > 0 ? this.loginTo(id, resource.region, server) : undefined,
+      passwordFor: properties.UserGroupIds.length > 0 ? this.users.loginTo(id, resource.region, server) : undefined,
     };
     const open = (client: NetworkInterface | undefined, clientName: string): Promise<Gate> => {
       const from = client
@@ -251,29 +216,6 @@ export class ElastiCacheStandIn {
         await server.stop();
       },
     };
-  }
-
-  /** Judges logins: the token's signer must be allowed to connect to this cache as this user. */
-  private loginTo(cacheName: string, region: string, server: RedisServer): PasswordFor {
-    const { iam, account } = this.platform;
-    const arn = (kind: string, id: string) => `arn:aws:elasticache:${region}:${account}:${kind}:${id}`;
-    return (userId, token) => {
-      const accessKeyId = loginAccessKey(token, { cacheName, userId, region, now: new Date() });
-      const caller = accessKeyId === undefined ? undefined : iam.callerOf(accessKeyId);
-      const resources = [arn('replicationgroup', cacheName), arn('user', userId)];
-      const mayConnect =
-        caller &&
-        resources.every((resource) => !iam.refusal(caller.principal, { action: 'elasticache:Connect', resource }));
-      return mayConnect ? server.password : undefined;
-    };
-  }
-
-  /** The users of a cache, `undefined` when it asks for no login. */
-  private usersOf(region: string, [groupId]: readonly string[]): readonly RedisUser[] | undefined {
-    if (groupId === undefined) return undefined;
-    const users = this.userGroups.get(`${region}/${groupId}`);
-    if (!users) throw new Error(`UserGroupIds: there is no user group ${groupId} in ${region}`);
-    return users;
   }
 
   private directives(region: string, groupName: string | undefined): Record<string, string> {
