@@ -199,7 +199,9 @@ async function openLoop(
       tally.count(answer);
       tally.late(performance.now() - due);
       answered += 1;
-      idle.push(connection);
+      // What is overdue for want of a connection does not wait for the next tick as well.
+      if (starved && sent < total && dueAt(sent) <= performance.now()) ask(connection);
+      else idle.push(connection);
     });
   };
   while (answered < total && performance.now() < end + PATIENCE_MS) {
