@@ -54,10 +54,12 @@ export function encodePlainForm(form: PlainForm): Buffer {
   return out;
 }
 
-/** Reads what `encodePlainForm` wrote, from `from` to `to`. */
-export function decodePlainForm(bytes: Buffer, from: number, to: number): PlainForm {
+/** Reads what `encodePlainForm` wrote, from `from` to `to`; `undefined` when nothing whole lies there. */
+export function decodePlainForm(bytes: Buffer, from: number, to: number): PlainForm | undefined {
   const behindAt = from + NUMBERS_BYTES;
+  if (behindAt > to) return undefined;
   const startAt = behindAt + bytes.readUInt16LE(from + 2);
+  if (startAt > to) return undefined;
   return {
     status: bytes.readUInt16LE(from),
     start: bytes.toString('latin1', startAt, to),

@@ -91,7 +91,7 @@ export function decodeStored({ body }: CacheEntry): StoredItem | undefined {
   if (kind === undefined) return undefined;
   const plainAt = HEADER_BYTES + body.readUInt32LE(1);
   const json = jsonOf(body.toString('utf8', HEADER_BYTES, plainAt));
-  if (kind === 'varies') return Array.isArray(json) ? { kind, names: json } : undefined;
+  if (kind === 'varies') return isNames(json) ? { kind, names: json } : undefined;
   if (!isHead(json)) return undefined;
   return { kind, head: json, inlineBody: body.subarray(plainAt + body.readUInt32LE(5)) };
 }
@@ -107,8 +107,8 @@ export function decodePlain({ body }: CacheEntry): PlainResponse | undefined {
   if (kindOf(body) !== 'response') return undefined;
   const plainAt = HEADER_BYTES + body.readUInt32LE(1);
   const bodyAt = plainAt + body.readUInt32LE(5);
-  if (bodyAt === plainAt) return undefined;
-  return { form: decodePlainForm(body, plainAt, bodyAt), inlineBody: body.subarray(bodyAt) };
+  const form = bodyAt > body.length ? undefined : decodePlainForm(body, plainAt, bodyAt);
+  return form && { form, inlineBody: body.subarray(bodyAt) };
 }
 
 function kindOf(body: Buffer): StoredItem['kind'] | undefined {
@@ -116,10 +116,18 @@ function kindOf(body: Buffer): StoredItem['kind'] | undefined {
   return first >> 4 === FORMAT ? KINDS[first & 15] : undefined;
 }
 
-/** Whether it can be worked with; a damaged one does not get past its checksum. */
+/** Whether it can be worked with: what lies in L1 has no checksum, and whoever reads it must not come to harm by it. */
 function isHead(json: unknown): json is ResponseHead {
-  const { headers, freshness } = (json ?? {}) as Partial<ResponseHead>;
-  return typeof headers === 'object' && typeof freshness === 'object';
+  const { headers, freshness } = (json ?? {}) as Partial<Record<keyof ResponseHead, unknown>>;
+  return isObject(headers) && isObject(freshness);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+function isNames(json: unknown): json is string[] {
+  return Array.isArray(json) && json.every((name) => typeof name === 'string');
 }
 
 function jsonOf(text: string): unknown {

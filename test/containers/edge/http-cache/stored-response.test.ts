@@ -105,6 +105,36 @@ describe('a stored response', () => {
     );
   });
 
+  it('is read without harm wherever it was cut off or overwritten', () => {
+    const bytesOf = fc.uint8Array({ minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(headOf, bytes, fc.nat(), bytesOf, (head, body, at, damage) => {
+        const whole = encodeResponse(head, body);
+        const place = at % whole.length;
+        const damaged = Buffer.from(whole);
+        Buffer.from(damage).copy(damaged, place);
+        for (const entry of [whole.subarray(0, place), damaged].map((each) => entryOf('k', { body: each }))) {
+          expect(() => [decodePlain(entry), decodeStored(entry)]).not.toThrow();
+        }
+      }),
+    );
+  });
+
+  it('has no head and no list of fields made of JSON that is something else', () => {
+    const ofKind = (kind: number, json: string) => {
+      const body = Buffer.alloc(9 + json.length);
+      body.writeUInt8(32 + kind, 0);
+      body.writeUInt32LE(json.length, 1);
+      body.write(json, 9);
+      return decoded(body);
+    };
+    for (const json of ['null', '1', '{}', '{"headers":null,"freshness":{}}', '{"headers":{},"freshness":null}']) {
+      expect(ofKind(0, json)).toBeUndefined();
+    }
+    for (const json of ['null', '{}', '[1]', '["accept",null]']) expect(ofKind(1, json)).toBeUndefined();
+    expect(ofKind(1, '["accept"]')).toEqual({ kind: 'varies', names: ['accept'] });
+  });
+
   it('has a plain form for nearly every response', () => {
     const form = plainFormOf(PLAIN_HEAD, 2);
     expect(form).toMatchObject({
