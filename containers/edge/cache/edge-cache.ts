@@ -164,17 +164,16 @@ class TieredCache implements EdgeCache {
 
   find(key: string, policy: FillPolicy = EVERYTHING): Found | undefined | Promise<Found | undefined> {
     const entry = this.inMemory(key);
-    if (entry === undefined) return this.#finds.nearest(key, policy.tiers);
-    const isFresh = this.#clock() < entry.storedAt + entry.ttlMs;
-    return isFresh ? { entry, tier: 'memory' } : this.#finds.newerThan(entry, policy.tiers);
+    return entry === undefined ? this.#finds.nearest(key, policy.tiers) : this.#freshOrNewer(entry, policy);
   }
 
   seek(key: string, onFound: (found: Found | undefined) => void): void {
-    if (this.inMemory(key) === undefined) {
+    const entry = this.inMemory(key);
+    if (entry === undefined) {
       this.#finds.seek(key, undefined, onFound);
       return;
     }
-    const found = this.find(key);
+    const found = this.#freshOrNewer(entry, EVERYTHING);
     if (found instanceof Promise) void found.then(onFound);
     else onFound(found);
   }
@@ -239,6 +238,12 @@ class TieredCache implements EdgeCache {
     const { entry } = slot;
     this.#flights.refresh([{ entry, tier: 'memory' }], forOne(fill), policy);
     return this.#staleAnswer(entry);
+  }
+
+  /** What memory holds, or in place of a stale entry what L1 may have. */
+  #freshOrNewer(entry: CacheEntry, { tiers }: FillPolicy): Found | Promise<Found | undefined> {
+    const isFresh = this.#clock() < entry.storedAt + entry.ttlMs;
+    return isFresh ? { entry, tier: 'memory' } : this.#finds.newerThan(entry, tiers);
   }
 
   #staleAnswer(entry: CacheEntry): CacheAnswer {
