@@ -3,6 +3,7 @@ import { CloudFrontClient } from '@aws-sdk/client-cloudfront';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { z } from 'zod';
+import { perRegion } from '../../lib/aws/per-region';
 import { readEnvironment } from '../environment';
 import { Entrances } from './entrances';
 import { KeySecrets } from './key-secrets';
@@ -64,13 +65,4 @@ export async function handler(event: unknown, context: { getRemainingTimeInMilli
     pause: (ms) => delay(ms),
   });
   console.log(JSON.stringify({ event: 'rotation-step', step: Step, token: ClientRequestToken }));
-}
-
-function perRegion<T>(create: (region: string) => T): (region: string) => T {
-  const clients = new Map<string, T>();
-  return (region) => {
-    const client = clients.get(region) ?? create(region);
-    clients.set(region, client);
-    return client;
-  };
 }

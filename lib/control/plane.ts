@@ -9,6 +9,7 @@ import { Route53Client } from '@aws-sdk/client-route-53';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SNSClient } from '@aws-sdk/client-sns';
+import { perRegion } from '../aws/per-region';
 import { GLOBAL_REGION, type NamingScope } from '../core/resource-names';
 import type { Clock } from './polling';
 
@@ -53,15 +54,6 @@ export function createAwsClients(): AwsClients {
     keyValueStore: new CloudFrontKeyValueStoreClient({ region: GLOBAL_REGION }),
     route53: new Route53Client({ region: GLOBAL_REGION }),
     secrets: new SecretsManagerClient({ region: GLOBAL_REGION }),
-  };
-}
-
-function perRegion<T>(create: (region: string) => T): (region: string) => T {
-  const clients = new Map<string, T>();
-  return (region) => {
-    const client = clients.get(region) ?? create(region);
-    clients.set(region, client);
-    return client;
   };
 }
 

@@ -1,8 +1,8 @@
+import { fnv1aOfText } from './fnv1a';
+
 /** Bounds of the table; powers of two. */
 const MIN_KEYS = 1 << 12;
 const MAX_KEYS = 1 << 20;
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 /** Characters of a key that tell it from others: keys end in a digest or in the name of the object. */
 const HASHED_CHARACTERS = 32;
 
@@ -31,11 +31,8 @@ export class Doorkeeper {
   }
 }
 
-/** Fowler, Noll, Vo: the 32-bit FNV-1a, over 16-bit units; never 0, which stands for no key. */
+/** Never 0, which stands for no key. */
 function hashOf(key: string): number {
-  let hash = FNV_OFFSET ^ key.length;
-  for (let i = Math.max(0, key.length - HASHED_CHARACTERS); i < key.length; i++) {
-    hash = Math.imul(hash ^ key.charCodeAt(i), FNV_PRIME);
-  }
+  const hash = fnv1aOfText(key, Math.max(0, key.length - HASHED_CHARACTERS)) ^ key.length;
   return hash >>> 0 || 1;
 }

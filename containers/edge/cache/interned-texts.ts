@@ -1,11 +1,11 @@
+import { fnv1aOfBytes } from './fnv1a';
+
 const EMPTY = Buffer.alloc(0);
 const NO_TAGS: readonly string[] = Object.freeze([]);
 /** Lists that are remembered at most; a power of two. */
 const LISTS = 256;
 /** A longer list is read anew each time: it is hardly that of many entries, and the table stays small. */
 const MAX_BYTES = 512;
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 
 /** Reads a text that is mostly the one it has read before. */
 export class LastText {
@@ -34,7 +34,7 @@ export class InternedTags {
   read(bytes: Buffer, from: number, to: number): readonly string[] {
     if (from === to) return NO_TAGS;
     if (to - from > MAX_BYTES) return tagsAt(bytes, from, to);
-    const place = fnv1a(bytes, from, to) & (LISTS - 1);
+    const place = fnv1aOfBytes(bytes, from, to) & (LISTS - 1);
     const known = this.#lists[place];
     if (known !== undefined && isAt(known.bytes, bytes, from, to)) return known.tags;
     const tags = tagsAt(bytes, from, to);
@@ -57,11 +57,4 @@ function isAt(known: Buffer, bytes: Buffer, from: number, to: number): boolean {
   if (known.length !== to - from) return false;
   for (let i = 0; i < known.length; i++) if (known[i] !== bytes[from + i]) return false;
   return true;
-}
-
-/** Fowler, Noll, Vo: the 32-bit FNV-1a. */
-function fnv1a(bytes: Buffer, from: number, to: number): number {
-  let hash = FNV_OFFSET;
-  for (let at = from; at < to; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), FNV_PRIME);
-  return hash;
 }

@@ -3,7 +3,7 @@ import { keptBytes } from '../kept-bytes';
 import { splitBinaryStrings } from './binary-elements';
 import { codecOf, type TensorData } from './datatypes';
 import { elementsAsJson } from './element-text';
-import { elementCount, type Tensor, tensorBytes } from './tensors';
+import { elementCount, sameShape, type Tensor, tensorBytes } from './tensors';
 
 /*
  * A prediction as the cache keeps it: the outputs' elements as binary tensor data behind a head, so that a binary answer
@@ -97,8 +97,7 @@ function isLike(known: readonly OutputHead[], outputs: readonly Tensor[], elemen
   for (let i = 0; i < known.length; i += 1) {
     const [a, b] = [known[i] as OutputHead, outputs[i] as Tensor];
     if (a.bytes !== elements[i]?.length || a.name !== b.name || a.datatype !== b.datatype) return false;
-    if (a.shape.length !== b.shape.length) return false;
-    for (let axis = 0; axis < a.shape.length; axis += 1) if (a.shape[axis] !== b.shape[axis]) return false;
+    if (!sameShape(a.shape, b.shape)) return false;
   }
   return true;
 }

@@ -14,7 +14,7 @@ import { Scheduler } from './execution/scheduler';
 import type { RowOutcome } from './execution/submissions';
 import type { LoadedModel } from './loaded-model';
 import { PREDICTION_BODY_FORMAT } from './prediction-body';
-import { type Tensor, tensorBytes } from './tensors';
+import { sameShape, type Tensor, tensorBytes } from './tensors';
 
 /** A prediction that is asked for. */
 export interface WantedPrediction {
@@ -63,8 +63,7 @@ export class Predictor {
 
   /**
    * One request of any shape. The answer's body is as `prediction-body.ts` describes, with the text that `predictionText`
-   * gives where a fill is made for `asText`. Rejects with a ServiceError as
-   * `Scheduler.run`.
+   * gives where a fill is made for `asText`. Rejects with a ServiceError as `Scheduler.run`.
    */
   predict(model: LoadedModel, inputs: readonly Tensor[], waiter?: Waiter, asText = false): Promise<CacheAnswer> {
     const wanted: WantedPrediction = { key: keyOf(model, inputs), inputs: () => inputs, asText };
@@ -253,9 +252,7 @@ function keyOfOne(model: LoadedModel, input: Tensor): string {
 }
 
 function isLike(a: Tensor, b: Tensor): boolean {
-  if (a.name !== b.name || a.datatype !== b.datatype || a.shape.length !== b.shape.length) return false;
-  for (let axis = 0; axis < a.shape.length; axis += 1) if (a.shape[axis] !== b.shape[axis]) return false;
-  return true;
+  return a.name === b.name && a.datatype === b.datatype && sameShape(a.shape, b.shape);
 }
 
 /** As `keyOf` for each of the rows, whose names and datatypes are alike. */

@@ -20,6 +20,13 @@ export function elementCount(shape: readonly number[]): number {
 /** More elements along one axis than any request could carry. */
 const MAX_AXIS = 2 ** 31 - 1;
 
+/** Whether two shapes are the same. */
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis += 1) if (a[axis] !== b[axis]) return false;
+  return true;
+}
+
 /** Whether a concrete shape is one that a spec allows; an axis may have no elements at all. */
 export function shapeFits(shape: readonly number[], spec: TensorSpec): boolean {
   return (
