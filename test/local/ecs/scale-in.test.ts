@@ -187,6 +187,8 @@ test('a download is cut when its task is taken, which a role without the permiss
   expect(await isProtected(newest)).toBe(false);
   await scale('bare', 1);
   expect(await whole).toBe('cut');
+  // The task is listed for as long as its process takes to end.
+  await until(async () => !(await arnsOf('bare')).includes(newest?.taskArn));
   expect(await arnsOf('bare')).toEqual([oldest?.taskArn]);
 });
 
