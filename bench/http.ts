@@ -1,7 +1,7 @@
 /**
  * The edge service over HTTP against a bare node:http server with the same answers, nginx and Varnish: each alone on
  * one core, taking turns; load, Redis and origin on another. First a closed loop to saturation, then an open loop at
- * 70 % of each one's own saturated rate, quiet and with large fills and a purge storm in the background.
+ * 70 % of what each one itself answers at that moment, quiet and with large fills and a purge storm in the background.
  *
  * A shared machine slows down and stalls for seconds at a time. So the contenders take turns in short slices, rates
  * and CPU time are compared within a round, and latency is also told for the quietest quarter of the slices: what a
@@ -9,34 +9,19 @@
  *
  *   npm run models && npm run bench:http -- --seconds 2 --rounds 12 --only "GET object"
  *
- * Linux with taskset; nginx and varnishd are left out when they are not installed.
+ * Linux with taskset; nginx, varnishd and, with wrk, the open loop are left out when they are not installed.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from './support/bundle';
-import {
-  type AnsweredBy,
-  type Contender,
-  OTHER_CORE,
-  startBareServer,
-  startEdgeService,
-  startProxy,
-} from './support/contenders';
+import { type Contender, OTHER_CORE, startBareServer, startEdgeService, startProxy } from './support/contenders';
+import { HTTP_SCENARIOS, type Scenario } from './support/http-scenarios';
 import type { Load, LoadResult } from './support/load';
+import { type OpenLoadResult, openLoad } from './support/open-loop';
 import { positive, runBenchmark } from './support/options';
 import { freePort, outputOf, startProcess, untilItSays, untilListening } from './support/processes';
 import { median, pairedRatio, printTable, quantile, short } from './support/report';
-import type { RequestKind } from './support/requests';
-
-interface Scenario {
-  readonly title: string;
-  readonly kind: RequestKind;
-  readonly answeredBy: AnsweredBy;
-  readonly keys: number;
-  readonly proxies: boolean;
-  readonly openLoop: boolean;
-}
 
 interface Options {
   readonly seconds: number;
@@ -46,76 +31,6 @@ interface Options {
 
 const CONNECTIONS = 64;
 const OPEN_LOOP_SHARE = 0.7;
-/** Many times what the smallest memory tier holds. */
-const MANY_KEYS = 20_000;
-
-const SCENARIOS: readonly Scenario[] = [
-  {
-    title: 'GET object, memory hit',
-    kind: 'get object',
-    answeredBy: 'memory',
-    keys: 1_000,
-    proxies: true,
-    openLoop: true,
-  },
-  {
-    title: 'GET /predict, memory hit',
-    kind: 'get predict',
-    answeredBy: 'memory',
-    keys: 1_000,
-    proxies: false,
-    openLoop: false,
-  },
-  {
-    title: 'POST /predict, memory hit',
-    kind: 'post predict',
-    answeredBy: 'memory',
-    keys: 1_000,
-    proxies: false,
-    openLoop: true,
-  },
-  {
-    title: 'POST /predict, L1 hit',
-    kind: 'post predict',
-    answeredBy: 'l1',
-    keys: MANY_KEYS,
-    proxies: false,
-    openLoop: false,
-  },
-  {
-    title: 'POST /predict, L2 hit',
-    kind: 'post predict',
-    answeredBy: 'l2',
-    keys: MANY_KEYS,
-    proxies: false,
-    openLoop: false,
-  },
-  {
-    title: 'GET object, L1 hit',
-    kind: 'get object',
-    answeredBy: 'l1',
-    keys: MANY_KEYS,
-    proxies: false,
-    openLoop: false,
-  },
-  {
-    title: 'GET object, L2 hit',
-    kind: 'get object',
-    answeredBy: 'l2',
-    keys: MANY_KEYS,
-    proxies: false,
-    openLoop: false,
-  },
-  {
-    title: 'POST /predict, miss',
-    kind: 'post predict',
-    answeredBy: 'origin',
-    keys: 0,
-    proxies: false,
-    openLoop: false,
-  },
-];
-
 async function main(): Promise<void> {
   const options = readOptions();
   if (!existsSync(join('.build', 'models', 'ranker')))
@@ -126,7 +41,7 @@ async function main(): Promise<void> {
   });
   await untilListening(originPort, origin);
   try {
-    for (const scenario of SCENARIOS.filter(({ title }) => title.includes(options.only))) {
+    for (const scenario of HTTP_SCENARIOS.filter(({ title }) => title.includes(options.only))) {
       await runScenario(scenario, originPort, options);
     }
   } finally {
@@ -154,20 +69,23 @@ async function runScenario(scenario: Scenario, originPort: number, options: Opti
     for (const name of scenario.proxies ? (['nginx', 'varnish'] as const) : []) {
       if (isInstalled(name)) contenders.push(await startProxy(name, originPort));
     }
-    const saturated = await saturate(scenario, contenders, options);
-    if (scenario.openLoop) await openLoop(scenario, contenders, saturated, options);
+    await saturate(scenario, contenders, options);
+    if (!scenario.openLoop) return;
+    if (isInstalled('wrk')) await openLoop(scenario, contenders, options);
+    else console.log('The open loop is left out: wrk is not installed.');
   } finally {
     for (const contender of contenders) await contender.stop();
   }
 }
 
-function isInstalled(name: 'nginx' | 'varnish'): boolean {
-  const program = name === 'nginx' ? 'nginx' : 'varnishd';
-  return ['/usr/sbin', '/usr/bin', '/usr/local/sbin'].some((folder) => existsSync(join(folder, program)));
+function isInstalled(name: 'nginx' | 'varnish' | 'wrk'): boolean {
+  const program = name === 'varnish' ? 'varnishd' : name;
+  return ['/usr/sbin', '/usr/bin', '/usr/local/sbin', '/usr/local/bin'].some((folder) =>
+    existsSync(join(folder, program)),
+  );
 }
 
-/** Prints the saturated rates; gives back each contender's, requests per second. */
-async function saturate(scenario: Scenario, contenders: readonly Contender[], options: Options) {
+async function saturate(scenario: Scenario, contenders: readonly Contender[], options: Options): Promise<void> {
   const results = new Map<Contender, LoadResult[]>(contenders.map((contender) => [contender, []]));
   for (let round = 0; round < options.rounds; round++) {
     for (const contender of contenders) {
@@ -202,68 +120,102 @@ async function saturate(scenario: Scenario, contenders: readonly Contender[], op
       sourcesOf(results.get(contender)?.at(-1)),
     ]),
   );
-  return rates;
 }
 
-async function openLoop(
-  scenario: Scenario,
-  contenders: readonly Contender[],
-  saturated: ReadonlyMap<Contender, number>,
-  options: Options,
-): Promise<void> {
-  const disturbance = await bundle('bench/support/disturbance.ts', 'disturbance');
-  const quiet = new Map<Contender, LoadResult[]>(contenders.map((contender) => [contender, []]));
-  const disturbed = new Map<Contender, LoadResult[]>(contenders.map((contender) => [contender, []]));
+/** One round of a contender: at `rate` alone, and with the background going on. */
+interface OpenRound {
+  readonly rate: number;
+  readonly quiet: OpenLoadResult;
+  readonly disturbed: OpenLoadResult;
+}
+
+async function openLoop(scenario: Scenario, contenders: readonly Contender[], options: Options): Promise<void> {
+  const rounds = new Map<Contender, OpenRound[]>(contenders.map((contender) => [contender, []]));
   for (let round = 0; round < options.rounds; round++) {
-    for (const contender of contenders) {
-      const rate = (saturated.get(contender) ?? 0) * OPEN_LOOP_SHARE;
-      const load = { seconds: options.seconds, warmUpSeconds: 1, rate };
-      quiet.get(contender)?.push(await runLoad(scenario, contender, load));
-      const args = [
-        disturbance,
-        `${contender.port}`,
-        ...(contender.redisUrl === undefined ? [] : [contender.redisUrl]),
-      ];
-      const background = startProcess(process.execPath, args, { core: OTHER_CORE, isBackground: true });
-      try {
-        await untilItSays('ready', background);
-        disturbed.get(contender)?.push(await runLoad(scenario, contender, load));
-      } finally {
-        await background.stop();
-      }
-    }
+    for (const contender of contenders)
+      rounds.get(contender)?.push(await openRound(scenario, contender, round, options));
   }
-  console.log(`${scenario.title}, open loop at ${OPEN_LOOP_SHARE * 100} % of its own saturated rate, latency in ms`);
-  const row = (contender: Contender, when: string, results: ReadonlyMap<Contender, readonly LoadResult[]>) => [
-    `${contender.name}, ${when}`,
-    short((saturated.get(contender) ?? Number.NaN) * OPEN_LOOP_SHARE),
-    short(medianOf(results, contender, (r) => r.latency.p50)),
-    ...[(r: LoadResult) => r.latency.p99, (r: LoadResult) => r.latency.p999].flatMap((pick) => [
-      short(medianOf(results, contender, pick)),
-      short(quietest(results.get(contender) ?? [], pick)),
-    ]),
-    short(medianOf(results, contender, (r) => r.generatorLag)),
-    medianOf(results, contender, (r) => r.failed),
-  ];
+  console.log(
+    `${scenario.title}, open loop at ${OPEN_LOOP_SHARE * 100} % of what it answered in a closed loop just before, latency in ms`,
+  );
   printTable(
     [
       'server',
       'requests/s',
+      'server CPU',
       'p50',
       'p99',
       'p99, quietest quarter',
       'p99.9',
       'p99.9, quietest quarter',
-      'generator late, p99',
+      'generator CPU',
+      'sent late',
       'failed',
     ],
-    contenders.flatMap((contender) => [row(contender, 'quiet', quiet), row(contender, 'fills and purges', disturbed)]),
+    contenders.flatMap((contender) => {
+      const of = rounds.get(contender) ?? [];
+      return [openRow(`${contender.name}, quiet`, of, 'quiet'), openRow('  fills and purges', of, 'disturbed')];
+    }),
+  );
+  console.log('With fills and purges, of quiet in the same round:');
+  printTable(
+    ['server', 'p99', 'p99.9'],
+    contenders.map((contender) => {
+      const of = rounds.get(contender) ?? [];
+      const ratio = (pick: (result: OpenLoadResult) => number) =>
+        short(
+          pairedRatio(
+            of.map(({ disturbed }) => pick(disturbed)),
+            of.map(({ quiet }) => pick(quiet)),
+          ),
+        );
+      return [contender.name, ratio((r) => r.p99), ratio((r) => r.p999)];
+    }),
   );
 }
 
-/** The first quartile over all slices. */
-function quietest(results: readonly LoadResult[], pick: (result: LoadResult) => number): number {
-  return quantile(results.map(pick), 0.25);
+async function openRound(scenario: Scenario, contender: Contender, round: number, { seconds }: Options) {
+  const { perSecond } = await runLoad(scenario, contender, { seconds: 1, warmUpSeconds: 0.5 });
+  const rate = Math.round(perSecond * OPEN_LOOP_SHARE);
+  const load = {
+    port: contender.port,
+    kind: scenario.kind,
+    keys: scenario.keys,
+    rate,
+    seconds: Math.ceil(seconds),
+    seed: round,
+    core: OTHER_CORE,
+    serverPid: contender.pid,
+  };
+  const quiet = await openLoad(load);
+  const words = [`${contender.port}`, ...(contender.redisUrl === undefined ? [] : [contender.redisUrl])];
+  const program = await bundle('bench/support/disturbance.ts', 'disturbance');
+  const background = startProcess(process.execPath, [program, ...words], { core: OTHER_CORE, isBackground: true });
+  try {
+    await untilItSays('ready', background);
+    return { rate, quiet, disturbed: await openLoad(load) };
+  } finally {
+    await background.stop();
+  }
+}
+
+function openRow(title: string, rounds: readonly OpenRound[], when: 'quiet' | 'disturbed'): (string | number)[] {
+  const results = rounds.map((round) => round[when]);
+  const typical = (pick: (result: OpenLoadResult) => number) => median(results.map(pick));
+  const share = (pick: (result: OpenLoadResult) => number) => `${short(100 * typical(pick))} %`;
+  return [
+    title,
+    short(median(rounds.map(({ rate }) => rate))),
+    share((r) => r.serverCpu),
+    short(typical((r) => r.p50)),
+    ...[(r: OpenLoadResult) => r.p99, (r: OpenLoadResult) => r.p999].flatMap((pick) => [
+      short(typical(pick)),
+      short(quantile(results.map(pick), 0.25)),
+    ]),
+    share((r) => r.generatorCpu),
+    share((r) => r.late / r.requests),
+    typical((r) => r.failed),
+  ];
 }
 
 let nextFirstKey = 1_000_000;
@@ -271,7 +223,7 @@ let nextFirstKey = 1_000_000;
 async function runLoad(
   { kind, keys }: Scenario,
   { pid, port }: Contender,
-  how: Pick<Load, 'seconds' | 'warmUpSeconds' | 'rate'>,
+  how: Pick<Load, 'seconds' | 'warmUpSeconds'>,
 ): Promise<LoadResult> {
   nextFirstKey += 1_000_000;
   const load: Load = { ...how, port, kind, keys, firstKey: nextFirstKey, connections: CONNECTIONS, serverPid: pid };

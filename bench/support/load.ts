@@ -1,7 +1,6 @@
 /**
- * Load generator, a process of its own: `node load.cjs JSON` with a `Load`, prints one `LoadResult` as JSON. Closed
- * loop without `rate`; with it open loop: requests are due at fixed times whatever the server does, and latency counts
- * from when a request was due, also while it waits for a free connection, so that no coordinated omission hides a stall.
+ * Load generator, a process of its own: `node load.cjs JSON` with a `Load`, prints one `LoadResult` as JSON. A closed
+ * loop: every connection asks again as soon as it has its answer. `open-loop.ts` has the open one.
  */
 import { build } from 'hdr-histogram-js';
 import { type Answer, HttpConnection } from './http-connection';
@@ -23,8 +22,6 @@ export interface Load {
   readonly connections: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** Requests per second; as fast as the server answers without it. */
-  readonly rate?: number;
   /** Process whose CPU time is measured, with its children. */
   readonly serverPid: number;
 }
@@ -39,15 +36,10 @@ export interface LoadResult {
   readonly serverCpuUs: number;
   /** The same without its children. */
   readonly serverOwnCpuUs: number;
-  /** Share of its core that this generator used; near 1 in a closed loop, it is the generator that is measured. */
+  /** Share of its core that this generator used; near 1, it is the generator that is measured. */
   readonly generatorCpu: number;
-  /** Milliseconds: from when a request was due; in a closed loop from when it was sent. */
+  /** Milliseconds from when a request was sent. */
   readonly latency: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
-  /**
-   * 99th percentile of how late this generator itself sent a request that had a connection waiting for it, ms; `NaN` in
-   * a closed loop. Near the measured latency, it is the generator that is measured.
-   */
-  readonly generatorLag: number;
   /** Where answers came from by their `cache-status`, sampled: `memory`, `l1`, ..., and how many. */
   readonly sources: Readonly<Record<string, number>>;
 }
@@ -55,14 +47,6 @@ export interface LoadResult {
 /** Longest that a warm-up waits for a slow server, ms. */
 const MAX_WARM_UP_MS = 60_000;
 const SAMPLE_MASK = 63;
-/**
- * Requests of an open loop are due in groups at every millisecond: looking for the next one without a pause would take
- * the core from whatever else runs on it, the origin included, and then wait for its own next turn.
- */
-const TICK_MS = 1;
-/** Longest that answers are waited for after the last request was due, ms. */
-const PATIENCE_MS = 10_000;
-
 async function main(): Promise<void> {
   const load: Load = JSON.parse(process.argv[2] ?? '{}');
   const connections = await connectAll(load);
@@ -83,7 +67,6 @@ async function main(): Promise<void> {
     serverOwnCpuUs: ((serverAfter.own - serverBefore.own) * 1e6) / seen.requests,
     generatorCpu: (user + system) / 1e6 / seen.seconds,
     latency: seen.latency,
-    generatorLag: seen.generatorLag,
     sources: seen.sources,
   };
   process.stdout.write(JSON.stringify(result), () => process.exit(0));
@@ -144,7 +127,7 @@ function inferencesOf(template: InferTemplate, firstKey: number, connections: nu
   };
 }
 
-interface Seen extends Pick<LoadResult, 'requests' | 'failed' | 'latency' | 'generatorLag' | 'sources'> {
+interface Seen extends Pick<LoadResult, 'requests' | 'failed' | 'latency' | 'sources'> {
   readonly seconds: number;
 }
 
@@ -152,8 +135,7 @@ async function run(connections: readonly HttpConnection[], next: () => Buffer, l
   const tally = new Tally();
   const began = performance.now();
   const end = began + load.seconds * 1000;
-  if (load.rate === undefined) await closedLoop(connections, next, () => performance.now() < end, tally);
-  else await openLoop(connections, next, { began, end, rate: load.rate }, tally);
+  await closedLoop(connections, next, () => performance.now() < end, tally);
   return { ...tally.seen(), seconds: (performance.now() - began) / 1000 };
 }
 
@@ -179,54 +161,12 @@ function closedLoop(connections: readonly HttpConnection[], next: () => Buffer, 
   );
 }
 
-async function openLoop(
-  connections: readonly HttpConnection[],
-  next: () => Buffer,
-  { began, end, rate }: { began: number; end: number; rate: number },
-  tally: Tally,
-): Promise<void> {
-  const idle = [...connections];
-  const intervalMs = 1000 / rate;
-  const total = Math.floor((end - began) / intervalMs);
-  let sent = 0;
-  let answered = 0;
-  let starved = false;
-  const dueAt = (n: number) => began + Math.ceil((n * intervalMs) / TICK_MS) * TICK_MS;
-  const ask = (connection: HttpConnection) => {
-    const due = dueAt(sent);
-    sent += 1;
-    connection.send(next(), (answer) => {
-      tally.count(answer);
-      tally.late(performance.now() - due);
-      answered += 1;
-      // What is overdue for want of a connection does not wait for the next tick as well.
-      if (starved && sent < total && dueAt(sent) <= performance.now()) ask(connection);
-      else idle.push(connection);
-    });
-  };
-  while (answered < total && performance.now() < end + PATIENCE_MS) {
-    const now = performance.now();
-    const wasStarved = starved;
-    while (sent < total && dueAt(sent) <= now) {
-      const connection = idle.pop();
-      starved = connection === undefined;
-      if (connection === undefined) break;
-      // Without a free connection it is the server that keeps the request waiting.
-      if (!wasStarved) tally.sentLate(now - dueAt(sent));
-      ask(connection);
-    }
-    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
-  }
-  for (let missing = answered; missing < total; missing++) tally.neverAnswered();
-}
-
 class Tally {
   readonly #histogram = build({
     lowestDiscernibleValue: 1,
     highestTrackableValue: 60_000_000,
     numberOfSignificantValueDigits: 3,
   });
-  readonly #lag = build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000 });
   readonly #sources: Record<string, number> = {};
   requests = 0;
   #failed = 0;
@@ -242,16 +182,6 @@ class Tally {
     this.#histogram.recordValue(Math.max(1, Math.round(ms * 1000)));
   }
 
-  /** How late the generator was, ms. */
-  sentLate(ms: number): void {
-    this.#lag.recordValue(Math.max(1, Math.round(ms * 1000)));
-  }
-
-  neverAnswered(): void {
-    this.#failed += 1;
-    this.late(PATIENCE_MS);
-  }
-
   seen(): Omit<Seen, 'seconds'> {
     const percentile = (share: number) =>
       this.#histogram.totalCount === 0 ? Number.NaN : this.#histogram.getValueAtPercentile(share) / 1000;
@@ -259,7 +189,6 @@ class Tally {
       requests: this.requests,
       failed: this.#failed,
       latency: { p50: percentile(50), p99: percentile(99), p999: percentile(99.9), max: percentile(100) },
-      generatorLag: this.#lag.totalCount === 0 ? Number.NaN : this.#lag.getValueAtPercentile(99) / 1000,
       sources: this.#sources,
     };
   }
