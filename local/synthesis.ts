@@ -1,11 +1,20 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { PROJECT_ROOT, STATE_DIR, StartError } from './state';
 
 /** Everything whose change can change the assembly. */
-const SOURCES = ['bin', 'lib', 'lambda', 'containers', 'cdk.json', 'package-lock.json', 'tsconfig.json'];
+export const SOURCES = [
+  'bin',
+  'lib',
+  'lambda',
+  'containers',
+  'cdk.json',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+];
 
 /** Files below a directory in a stable order; the path itself when it is a file. */
 export function* filesUnder(path: string): Generator<string> {
@@ -23,11 +32,12 @@ export function* filesUnder(path: string): Generator<string> {
   }
 }
 
-function fingerprint(regions: readonly string[]): string {
-  const hash = createHash('sha256').update(regions.join(','));
+/** Names what is synthesized from the sources as they are and from whatever else is `given`: equal names, equal content. */
+export function fingerprint(given: readonly string[], root: string = PROJECT_ROOT): string {
+  const hash = createHash('sha256').update(JSON.stringify(given));
   for (const source of SOURCES) {
-    for (const file of filesUnder(join(PROJECT_ROOT, source))) {
-      hash.update(`\0${relative(PROJECT_ROOT, file)}\0`).update(readFileSync(file));
+    for (const file of filesUnder(join(root, source))) {
+      hash.update(JSON.stringify([relative(root, file), statSync(file).size])).update(readFileSync(file));
     }
   }
   return hash.digest('hex').slice(0, 16);

@@ -1,13 +1,11 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { App } from 'aws-cdk-lib';
-import cdkJson from '../../cdk.json';
 import { type CheckedAssembly, evaluateAssembly } from '../../lib/checks/assembly';
 import type { Check, Finding } from '../../lib/checks/finding';
 import { loadConfig } from '../../lib/config';
-import { EnvironmentStage } from '../../lib/stacks/environment-stage';
 import { readAssembly, type Stack } from '../../local/engine/assembly';
+import { sharedAssembly } from '../support/shared-assemblies';
 
 const directories: string[] = [];
 afterAll(() => {
@@ -16,18 +14,12 @@ afterAll(() => {
 
 /** The templates of an environment as `cdk synth` writes them, its programs bundled, without the validators. */
 export function synthesized(environment: string, regions: readonly string[]): readonly Stack[] {
-  const outdir = mkdtempSync(join(tmpdir(), 'infra-'));
-  directories.push(outdir);
-  synthesizeInto(outdir, environment, regions);
-  return readAssembly(outdir);
+  return readAssembly(sharedAssembly(loadConfig(environment, { regions })));
 }
 
-/** Writes the assembly of an environment to a directory. */
+/** A copy of an environment's assembly in a directory of its own, to be changed. */
 export function synthesizeInto(outdir: string, environment: string, regions: readonly string[]): void {
-  process.env.CDK_VALIDATION = 'false';
-  const app = new App({ outdir, context: cdkJson.context });
-  new EnvironmentStage(app, loadConfig(environment, { regions }));
-  app.synth();
+  cpSync(sharedAssembly(loadConfig(environment, { regions })), outdir, { recursive: true });
 }
 
 /** One fault put into the templates. */

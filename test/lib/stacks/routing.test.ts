@@ -2,6 +2,7 @@ import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { parseConfig } from '../../../lib/config';
 import { prod } from '../../../lib/config/prod';
 import { VIEWER_PLACE_HEADERS } from '../../../lib/constructs/request-policies';
+import { prodWithRoute53Checkers } from '../../support/shared-assemblies';
 import { SynthesizedEnvironment } from '../../support/synthesis';
 
 const REGIONS = ['us-east-1', 'eu-west-1', 'ap-northeast-1'] as const;
@@ -171,8 +172,7 @@ test('an environment that routes by latency has neither', () => {
 });
 
 test('Route 53 tries the endpoint itself where its checkers are let in, and needs no key there', () => {
-  const regions = prod.regions.map((row) => ({ ...row, route53PrefixListId: 'pl-0123456789' }));
-  const template = new SynthesizedEnvironment(parseConfig({ ...prod, regions })).template('edge-eu-west-1');
+  const template = new SynthesizedEnvironment(prodWithRoute53Checkers()).template('edge-eu-west-1');
   const types = [...healthChecks(template).values()].map(({ Type }) => Type);
   expect(types.filter((type) => type === 'HTTPS')).toHaveLength(1);
   template.hasResourceProperties('AWS::ElasticLoadBalancingV2::ListenerRule', {
