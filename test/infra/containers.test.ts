@@ -73,7 +73,7 @@ describe('containers', () => {
     ],
   ]);
 
-  test('an image that runs as root and declares no volumes', async () => {
+  test('an image that runs as root, declares no volumes or cannot be built', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'infra-image-'));
     try {
       const changed = stacks.map((stack) => ({
@@ -92,6 +92,9 @@ describe('containers', () => {
       writeFileSync(join(directory, 'Dockerfile'), dockerfile.replace(/^USER.*$/m, ''));
       const asRoot = await findings(containers, changed, inEdge(TASK, /./, `${CONTAINER}.User`));
       expect(asRoot.map(({ problem }) => problem)).toContainEqual(expect.stringMatching(/^runs as root/));
+      rmSync(join(directory, 'Dockerfile'));
+      const unbuilt = await findings(containers, changed);
+      expect(unbuilt).toContainEqual(expect.objectContaining({ right: 'a Dockerfile' }));
     } finally {
       rmSync(directory, { recursive: true });
     }

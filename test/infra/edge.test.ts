@@ -124,6 +124,23 @@ describe('distribution', () => {
     expect(problems).toContainEqual(expect.stringMatching(/^Scope CLOUDFRONT in eu-west-1/));
     expect(problems).toContainEqual(expect.stringMatching(/^takes .* from eu-west-1/));
   });
+
+  test('more cache policies than an account may have', async () => {
+    const more = Array.from({ length: 20 }, (_, index) => [
+      `Policy${index}`,
+      { Type: 'AWS::CloudFront::CachePolicy', Properties: {} },
+    ]);
+    const many = stacks.map((stack) =>
+      stack.id.includes('global')
+        ? {
+            ...stack,
+            template: { ...stack.template, Resources: { ...stack.template.Resources, ...Object.fromEntries(more) } },
+          }
+        : stack,
+    );
+    const found = await findings(distribution, many);
+    expect(found).toContainEqual(expect.objectContaining({ right: 'at most 20' }));
+  });
 });
 
 describe('edge-function', () => {
@@ -232,6 +249,11 @@ describe('alarms', () => {
       'a metric that nobody reports',
       inEdge(ALARM, /l1sick/, 'Properties', { Namespace: 'mlcdn', MetricName: 'TierHealth' }),
       /watches TierHealth/,
+    ],
+    [
+      'metric math with two results',
+      inEdge(ALARM, /deadletters/i, 'Properties.Metrics.1.ReturnData', true),
+      /2 of its queries return data/,
     ],
     ['a look too far back', inEdge(ALARM, /HealthSlow/, 'Properties.EvaluationPeriods', 1500), /looks 90000 s back/],
   ]);

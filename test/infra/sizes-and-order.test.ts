@@ -87,6 +87,12 @@ describe('existing-names', () => {
   ]);
 });
 
+/** A dashboard whose widgets have so many metrics. */
+function dashboardOf(...counts: readonly number[]): string {
+  const metrics = (count: number) => Array.from({ length: count }, (_, index) => ['mlcdn', `Metric${index}`]);
+  return JSON.stringify({ widgets: counts.map((count) => ({ properties: { metrics: metrics(count) } })) });
+}
+
 describe('limits', () => {
   expectEachCaught(stacks, limits, [
     ['a long replication group id', edge(CACHE, 'Properties.ReplicationGroupId', 'm'.repeat(41)), /41 characters/],
@@ -113,6 +119,21 @@ describe('limits', () => {
       'a dashboard that is none',
       edge('AWS::CloudWatch::Dashboard', 'Properties.DashboardBody', '{}'),
       /no list of widgets/,
+    ],
+    [
+      'a dashboard that is no JSON',
+      edge('AWS::CloudWatch::Dashboard', 'Properties.DashboardBody', 'widgets'),
+      /no list of widgets/,
+    ],
+    [
+      'a crowded widget',
+      edge('AWS::CloudWatch::Dashboard', 'Properties.DashboardBody', dashboardOf(501)),
+      /a widget with 501 metrics/,
+    ],
+    [
+      'a crowded dashboard',
+      edge('AWS::CloudWatch::Dashboard', 'Properties.DashboardBody', dashboardOf(500, 500, 500, 500, 500, 1)),
+      /^2501 metrics/,
     ],
   ]);
 
@@ -190,6 +211,7 @@ describe('stack-order', () => {
   test.each([
     ['the home bucket before its replicas', 'modelsuseast1', /may be deployed before/, replication],
     ['an edge before keys and models', 'edgeeuwest1', /may be deployed before/, stackOrder],
+    ['a rotation before its secret', 'global', /may be deployed before the secret/, stackOrder],
   ])('deploys %s', async (_, id, says, check) => {
     const unordered = stacks.map((stack) => (stack.id.includes(id) ? { ...stack, dependencies: [] } : stack));
     const found = await findings(check, unordered);
@@ -223,6 +245,14 @@ describe('replication', () => {
       /elsewhere, which no stack/,
     ],
     ['a rule without filter', home(`${RULE}.Filter`, undefined), /without Filter/],
+    [
+      'rules of one priority',
+      home('Properties.ReplicationConfiguration.Rules', [
+        { Priority: 1, Filter: {} },
+        { Priority: 1, Filter: {} },
+      ]),
+      /share a priority: 1, 1/,
+    ],
   ]);
 });
 
