@@ -40,8 +40,8 @@ export interface CacheUnderTest {
   request(method: string, path: string, headers?: Record<string, string>): Promise<Reply>;
   /** Sends a GET with a body; resolves with all that comes back. */
   getWithBody(path: string, body: string): Promise<string>;
-  /** Sends a request and hangs up at once when told to. */
-  openAndHangUp(path: string): Promise<{ hangUp(): void }>;
+  /** Sends a request and hangs up at once when told to: by a reset, or by closing the connection. */
+  openAndHangUp(path: string): Promise<{ hangUp(isReset?: boolean): void }>;
   stop(): Promise<void>;
 }
 
@@ -155,7 +155,7 @@ export async function startCache(options: HarnessOptions = {}): Promise<CacheUnd
       const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
       await once(socket, 'connect');
       socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
-      return { hangUp: () => void socket.destroy() };
+      return { hangUp: (isReset = false) => void (isReset ? socket.resetAndDestroy() : socket.destroy()) };
     },
     async stop() {
       server.closeAllConnections();

@@ -206,8 +206,12 @@ describe('an origin at fault', () => {
     expect((await edge.get('/a')).status).toBe(502);
   });
 
-  it('whose client goes away is not left with a request that nobody waits for', async () => {
-    await start();
+  it.each([
+    ['resets its connection', { isReset: true, goesOn: false }],
+    ['closes its connection, while the body goes on', { isReset: false, goesOn: true }],
+  ])('whose client %s is not left with a request that nobody waits for', async (_, { isReset, goesOn }) => {
+    // Its silence is not what ends the request.
+    await start({ originTimeoutMs: 3_600_000 });
     const gone = deferred<void>();
     const origin = waiting();
     edge.origin((request, response) => {
@@ -218,8 +222,9 @@ describe('an origin at fault', () => {
     const response = await origin.next();
     response.writeHead(200, { 'cache-control': 'no-store' }).write('x');
     await until(() => response.headersSent);
-    client.hangUp();
-    await gone.promise;
+    client.hangUp(isReset);
+    const body = setInterval(() => goesOn && response.write('x'), 10);
+    await gone.promise.finally(() => clearInterval(body));
     expect(response.writableFinished).toBe(false);
   });
 });

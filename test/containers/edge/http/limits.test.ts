@@ -112,7 +112,7 @@ describe('garbage behind good requests', () => {
 describe('a client that never reads', () => {
   it('is cut off, and its requests are no longer taken', async () => {
     // Only the bound on stalled connections is short: no other can be what ends this one.
-    const patient = await startHttpService(folder.path, ['1'], { stalledTimeoutMs: 300 });
+    const patient = await startHttpService(folder.path, ['1'], { stalledTimeoutMs: 300, checkIntervalMs: 100 });
     const socket = await rawSocket(patient.url);
     socket.stopReading();
     // Far more answers than the kernel's buffers of both ends hold.
