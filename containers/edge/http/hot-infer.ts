@@ -1,5 +1,6 @@
 import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
 import type { AnswerReceiver, CacheAnswer } from '../cache/types';
+import { answerLines } from './answer-headers';
 import { wireWaiter } from './deadline';
 import { flat, type HotContext, latin1, OK, sendError } from './hot-answer';
 import { encodeReply, type InferReply, type OpenedInfer, openInfer, replyTo } from './v2/infer';
@@ -16,14 +17,22 @@ const MAX_TEXT_BYTES = 4 * 1024;
 /** Answers inference requests in front of the router, by the functions that its routes use. */
 export class HotInfer implements WireHandler {
   readonly #context: HotContext;
+  /** Requests of one model come one after the other. */
+  #target = '';
+  #names: RegExpExecArray | null = null;
 
   constructor(context: HotContext) {
     this.#context = context;
   }
 
   takes(request: WireRequest, reply: WireReply): boolean {
-    const { head, bytes } = request;
-    const [, model, version] = INFER_PATH.exec(request.target) ?? [];
+    const { head, bytes, target } = request;
+    if (target !== this.#target) {
+      this.#target = target;
+      this.#names = INFER_PATH.exec(target);
+    }
+    const model = this.#names?.[1];
+    const version = this.#names?.[2];
     if (model === undefined || bytes.length === 0 || bytes.length > this.#context.bodyLimit) return false;
     if (head.has('content-encoding')) return false;
     new InferExchange(this.#context, request, reply).answer(bytes, model, version);
@@ -91,12 +100,23 @@ class InferExchange implements AnswerReceiver {
 
   #send({ answer, headers, body }: InferReply): void {
     const sent = typeof body === 'string' ? latin1(body) : inOnePiece(body);
-    let lines = OK;
-    for (const part of headers) lines += fieldLines(flat(part));
+    const lines = `${OK}${answerLines(answer, 'no-store')}${linesOf(headers)}`;
     this.#reply.send(`${lines}content-length: ${sent.length}\r\n${dateLine()}`, sent);
     const seconds = (performance.now() - this.#request.arrived) / 1000;
     this.#hot.http.metrics.observe({ status: 200, level: answer.tier, seconds, bytes: sent.length });
   }
+}
+
+let lastHeaders: InferReply['headers'] = {};
+let lastLines = '';
+
+/** Answers to requests that are alike, one after the other, have the same headers. */
+function linesOf(headers: InferReply['headers']): string {
+  if (headers !== lastHeaders) {
+    lastHeaders = headers;
+    lastLines = fieldLines(flat(headers));
+  }
+  return lastLines;
 }
 
 function inOnePiece(body: Buffer): string | Buffer {

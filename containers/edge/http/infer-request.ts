@@ -6,8 +6,8 @@ import { RoundedInteger } from '../inference/json-elements';
 import { elementCount, parseTensor, shapeFits, type Tensor } from '../inference/tensors';
 import { asObject } from './predict-request';
 import { type OutputWish, parseOutputWishes } from './v2/output-wishes';
-import type { InferBody } from './v2/request-body';
-import { knownForm, type RequestForm, rememberForm } from './v2/request-forms';
+import { type InferBody, splitBody } from './v2/request-body';
+import { knownForm, type RequestForm, rememberForm, rememberLastForm, sameForm } from './v2/request-forms';
 import { parametersOf } from './v2/request-parameters';
 import { type Signature, specNamed } from './v2/signature';
 
@@ -21,6 +21,24 @@ export interface InferRequest {
   readonly timeoutUs: number | undefined;
   /** What all requests with the same JSON have in common, where that is all but their elements. */
   readonly form: RequestForm | undefined;
+}
+
+/**
+ * Reads the body of an inference request, `headerLength` being its header that says where the JSON ends. Throws as
+ * `parseInferRequest`.
+ */
+export function readInferRequest(
+  body: Buffer,
+  headerLength: string | string[] | undefined,
+  model: Signature,
+): InferRequest {
+  const same = sameForm(model, body, headerLength);
+  if (same !== undefined) return requestOf(same.form, body.subarray(same.json.length));
+  const request = parseInferRequest(splitBody(body, headerLength), model);
+  if (request.form !== undefined && typeof headerLength === 'string') {
+    rememberLastForm(model, body, headerLength, request.form);
+  }
+  return request;
 }
 
 /**

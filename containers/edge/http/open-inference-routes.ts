@@ -4,6 +4,7 @@ import { LIVE_VERSION_HEADER } from '../../../lib/core/channel';
 import { version as SERVER_VERSION } from '../../../package.json';
 import { ServiceError } from '../errors';
 import type { LoadedModel } from '../inference/loaded-model';
+import { answerHeaders } from './answer-headers';
 import type { HttpContext } from './context';
 import { requestWaiter } from './deadline';
 import { registerConfigurationRoutes } from './v2/configuration-routes';
@@ -82,10 +83,9 @@ async function answerInfer(context: HttpContext, request: ModelRequest, reply: F
     headerLength: headers[HEADER_LENGTH_HEADER],
     waiter: (timeoutUs: number | undefined) => requestWaiter(request, reply, timeoutUs),
   };
-  const { answer, ...sent } = await infer(context, call, headers['accept-encoding']);
+  const { answer, headers: own, body } = await infer(context, call, headers['accept-encoding']);
   request.cacheLevel = answer.tier;
-  for (const part of sent.headers) reply.headers(part);
-  return reply.send(sent.body);
+  return reply.headers(answerHeaders(answer, 'no-store')).headers(own).send(body);
 }
 
 async function withModel<T>(

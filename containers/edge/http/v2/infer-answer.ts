@@ -26,6 +26,10 @@ export interface KnownAnswer {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** A client that asks for it has the answer compressed. */
+const VARY = { vary: 'accept-encoding' };
+const JSON_HEADERS = { 'content-type': JSON_TYPE, ...VARY };
+
 /** The inference response for a prediction as the cache keeps it: JSON, then what is asked for as binary data. */
 export function writeInferAnswer(
   model: Signature & { readonly version: string },
@@ -46,9 +50,9 @@ export function writeInferAnswer(
   const idField = id === undefined || id === '' ? '' : `"id":${JSON.stringify(id)},`;
   const names = `"model_name":${JSON.stringify(model.name)},"model_version":${JSON.stringify(model.version)}`;
   const json = `{${names},${idField}"outputs":[${texts.join(',')}]}`;
-  if (!outputs.some(({ binary }) => binary)) return { headers: { 'content-type': JSON_TYPE }, body: json };
+  if (!outputs.some(({ binary }) => binary)) return { headers: JSON_HEADERS, body: json };
   const head = Buffer.from(json);
-  const headers = { 'content-type': 'application/octet-stream', [HEADER_LENGTH_HEADER]: String(head.length) };
+  const headers = { 'content-type': 'application/octet-stream', [HEADER_LENGTH_HEADER]: `${head.length}`, ...VARY };
   if (form !== undefined && areAllAsKept(outputs, stored.length)) {
     // A copy: a part would keep all of the prediction in memory.
     form.answer = { predictionHead: Buffer.from(headOfPrediction(prediction)), json: head, headers };

@@ -1,12 +1,10 @@
 import type { CacheAnswer, Waiter } from '../../cache/types';
 import { ServiceError } from '../../errors';
 import type { LoadedModel } from '../../inference/loaded-model';
-import { answerHeaders } from '../answer-headers';
 import type { HttpContext } from '../context';
-import { type InferRequest, parseInferRequest } from '../infer-request';
+import { type InferRequest, readInferRequest } from '../infer-request';
 import { chooseModel, type ModelChoice } from '../model-choice';
 import { writeInferAnswer } from './infer-answer';
-import { splitBody } from './request-body';
 import { encodeBody, encodingFor } from './response-encoding';
 
 /** The model that a path names, and what the POP says of it. */
@@ -29,8 +27,8 @@ export interface InferCall extends NamedModel {
 /** An inference response as HTTP carries it. */
 export interface InferReply {
   readonly answer: CacheAnswer;
-  /** In parts, no name in more than one: joining them would cost more than writing them. */
-  readonly headers: readonly Readonly<Record<string, string>>[];
+  /** Those of the body, beside what `answer` says of the cache; the same object for answers that are alike. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer;
 }
 
@@ -42,8 +40,6 @@ export interface OpenedInfer {
   /** Ends the lease; to be called when the answer is written, or will not be. */
   readonly release: () => void;
 }
-
-const VARY = { vary: 'accept-encoding' };
 
 /** Answers one inference request, encoded as its client likes. Rejects with a ServiceError. */
 export async function infer(
@@ -64,7 +60,7 @@ export async function infer(
 export function openInfer(context: HttpContext, call: InferCall): OpenedInfer {
   const { model, release } = chooseNamed(context, call);
   try {
-    const wanted = parseInferRequest(splitBody(call.body, call.headerLength), model);
+    const wanted = readInferRequest(call.body, call.headerLength, model);
     return { model, wanted, waiter: call.waiter(wanted.timeoutUs), release };
   } catch (error) {
     release();
@@ -74,8 +70,7 @@ export function openInfer(context: HttpContext, call: InferCall): OpenedInfer {
 
 /** Writes the answer to a request, not compressed. */
 export function replyTo({ model, wanted }: OpenedInfer, answer: CacheAnswer): InferReply {
-  const written = writeInferAnswer(model, wanted, answer.body);
-  return { answer, headers: [answerHeaders(answer, 'no-store'), written.headers, VARY], body: written.body };
+  return { answer, ...writeInferAnswer(model, wanted, answer.body) };
 }
 
 /** Compresses a reply where `Accept-Encoding` asks for it and it is worth it. */
@@ -83,7 +78,7 @@ export async function encodeReply(reply: InferReply, acceptEncoding: string | un
   const encoding = encodingFor(reply.body, acceptEncoding);
   if (encoding === undefined) return reply;
   const body = await encodeBody(reply.body, encoding);
-  return { ...reply, headers: [...reply.headers, { 'content-encoding': encoding }], body };
+  return { ...reply, headers: { ...reply.headers, 'content-encoding': encoding }, body };
 }
 
 /** Finds and leases the model that a path below `/v2/models` names. Throws a ServiceError. */

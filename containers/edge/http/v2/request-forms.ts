@@ -39,6 +39,34 @@ export function knownForm(model: Signature, text: string): RequestForm | undefin
   return text.length > MAX_TEXT ? undefined : formsOf.get(model)?.get(text);
 }
 
+/** The last form of a model, and the bytes that said it. */
+interface LastForm {
+  readonly headerLength: string;
+  readonly json: Buffer;
+  readonly form: RequestForm;
+}
+
+const lastForms = new WeakMap<Signature, LastForm>();
+
+/**
+ * The form of a body that begins with the same bytes as the one before, for the same model, its header saying the same
+ * of them: to compare them costs less than to find their text. The elements are what follows `json`.
+ */
+export function sameForm(model: Signature, body: Buffer, headerLength: unknown): LastForm | undefined {
+  const last = lastForms.get(model);
+  if (last === undefined || last.headerLength !== headerLength) return undefined;
+  const { json, form } = last;
+  if (body.length !== json.length + form.bytes) return undefined;
+  return body.compare(json, 0, json.length, 0, json.length) === 0 ? last : undefined;
+}
+
+/** Remembers the form of a request of a model, whose body had JSON in as many bytes as `headerLength` says. */
+export function rememberLastForm(model: Signature, body: Buffer, headerLength: string, form: RequestForm): void {
+  const end = body.length - form.bytes;
+  // A copy: a part would keep what came with it in memory.
+  if (end <= MAX_TEXT) lastForms.set(model, { headerLength, json: Buffer.from(body.subarray(0, end)), form });
+}
+
 /** Remembers a form of a model. Bounded; when there are too many, all are forgotten. */
 export function rememberForm(model: Signature, text: string, form: RequestForm): void {
   if (text.length > MAX_TEXT) return;

@@ -1,6 +1,7 @@
 /** @jest-environment ./test/support/onnx-environment.cjs */
 import { temporaryDirectory } from '../../../support/edge-service';
 import { type HttpService, startHttpService } from '../../../support/http-service';
+import { postInfer } from '../../../support/infer-client';
 import { rawRequest, rawSocket } from '../../../support/raw-http';
 import { tinyManifest, tinyModel, writeModel } from '../../../support/tiny-models';
 import { comparable } from './comparable';
@@ -33,12 +34,15 @@ const json = (fields: object = {}, input: object = {}) =>
     ...fields,
   });
 
-function binaryRequest(): { body: Buffer; headers: Record<string, string> } {
+function binaryRequest(values: readonly number[] = [1, 2, 3, 4, 5, 6]): {
+  body: Buffer;
+  headers: Record<string, string>;
+} {
   const head = JSON.stringify({
     inputs: [{ name: 'features', datatype: 'FP32', shape: [2, 3], parameters: { binary_data_size: 24 } }],
     parameters: { binary_data_output: true },
   });
-  const elements = Buffer.from(Float32Array.of(1, 2, 3, 4, 5, 6).buffer);
+  const elements = Buffer.from(Float32Array.from(values).buffer);
   return {
     body: Buffer.concat([Buffer.from(head), elements]),
     headers: { 'inference-header-content-length': String(head.length) },
@@ -63,6 +67,30 @@ describe('inference in front of the router', () => {
     for (let time = 0; time < 2; time++) await asRouted(path, body, headers);
     const routed = comparable(await asRouted(path, body, headers));
     for (let time = 0; time < 2; time++) expect(comparable(await asHot(path, body, headers))).toEqual(routed);
+  });
+
+  it('reads binary requests that are alike each by its own elements, version and length', async () => {
+    const ask = (version: string, values: readonly number[], cut = 0, shape = '[2,3]') => {
+      const { body: whole, headers } = binaryRequest(values);
+      const body = Buffer.from(whole.toString('latin1').replace('[2,3]', shape), 'latin1');
+      const url = `${edge.url}/v2/models/tiny/versions/${version}/infer`;
+      return postInfer(url, body.subarray(0, body.length - cut), headers);
+    };
+    for (const values of [
+      [1, 2, 3, 4, 5, 6],
+      [1, 2, 3, 4, 5, 7],
+      [6, 5, 4, 3, 2, 1],
+    ]) {
+      for (const version of ['9', '10']) {
+        const data = json({}, { shape: [2, 3], data: values });
+        const inJson = await asRouted(`/v2/models/tiny/versions/${version}/infer`, data, {});
+        const expected = JSON.parse(inJson.body.toString()).outputs[0].data;
+        const { binary } = await ask(version, values);
+        expect([...binary.values()]).toEqual([Buffer.from(Float32Array.from(expected).buffer)]);
+        expect(await ask(version, values, 4)).toMatchObject({ status: 400 });
+        expect(await ask(version, values, 0, '[3,2]')).toMatchObject({ status: 400 });
+      }
+    }
   });
 
   it('counts what it answers', async () => {
