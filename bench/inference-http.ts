@@ -45,6 +45,11 @@ const OWN_MODELS = join('.build', 'models');
 const OWN_MODEL = 'ranker';
 const BATCHES = [1, 8, 32, 128];
 const CONCURRENCIES = '1,64';
+/**
+ * Each server is asked for this long before it is measured, seconds: for its first 30,000 requests or so the service runs
+ * code that is still being compiled, at several times its cost, and bare node:http has hardly any.
+ */
+const WARM_UP_SECONDS = 2;
 
 interface Options {
   readonly models: string;
@@ -176,6 +181,7 @@ async function measure(
   const results = new Map<Contender, LoadResult[]>(contenders.map((contender) => [contender, []]));
   const ceilings: number[] = [];
   try {
+    for (const contender of contenders) await runLoad(scenario, contender, WARM_UP_SECONDS);
     for (let round = 0; round < rounds; round += 1) {
       ceilings.push(await bareRuns({ ...kind, path, seconds }));
       for (const contender of contenders) results.get(contender)?.push(await runLoad(scenario, contender, seconds));
