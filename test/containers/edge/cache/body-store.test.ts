@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import fc from 'fast-check';
 import { type BodyStore, openBodyStore } from '../../../../containers/edge/cache/body-store';
 import { collectingLog, until } from './fixtures';
 
@@ -90,6 +91,50 @@ describe('the body store', () => {
     await writer.commit();
     expect((await early).equals(content)).toBe(true);
     expect((await late).equals(content.subarray(300_000))).toBe(true);
+  });
+
+  it('gives every reader its range, however the chunks fall and whenever it comes', async () => {
+    const store = await open();
+    const content = randomBytes(MIB);
+    const chunkBytes = fc.oneof(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 400_000 }));
+    const reader = fc.record({
+      after: fc.nat({ max: 30 }),
+      start: fc.nat({ max: MIB }),
+      bytes: fc.nat({ max: MIB }),
+      isSlow: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(chunkBytes, { minLength: 1, maxLength: 30 }),
+        fc.array(reader, { minLength: 1, maxLength: 6 }),
+        async (sizes, readers) => {
+          const writer = await store.create();
+          const reads: Promise<void>[] = [];
+          let at = 0;
+          for (const [index, size] of sizes.entries()) {
+            for (const { after, start, bytes, isSlow } of readers) {
+              if (after % sizes.length !== index) continue;
+              const read = async () => {
+                const got: Buffer[] = [];
+                for await (const chunk of writer.read(start, start + bytes)) {
+                  got.push(chunk);
+                  if (isSlow) await new Promise(setImmediate);
+                }
+                const whole = content.subarray(0, Math.min(at, MIB));
+                expect(Buffer.concat(got).equals(whole.subarray(start, start + bytes))).toBe(true);
+              };
+              reads.push(read());
+            }
+            const chunk = content.subarray(at, at + size);
+            at += chunk.length;
+            await writer.write(chunk);
+          }
+          await writer.commit();
+          await Promise.all(reads);
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   it('goes on reading for whoever comes after the commit', async () => {
