@@ -12,4 +12,7 @@ module.exports = {
   testTimeout: 30_000,
   // One less, the default, leaves half of a machine of two cores idle while a test waits for its servers.
   maxWorkers: '100%',
+  // A worker that has run a hundred files holds over a gigabyte, which takes longer to give back than the default of half a
+  // second. One that something still keeps alive is told of all the same.
+  workerGracefulExitTimeout: 15_000,
 };

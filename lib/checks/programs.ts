@@ -94,11 +94,22 @@ function callsIn(code: string): string[] {
   return [...new Set([...commands, ...helpers].map(([, name = '']) => name))].sort();
 }
 
+const bundledPackages = new Map<string, ReadonlySet<string>>();
+
 /** Whether a package of npm is in a program's bundles. */
 export function bundles({ directory }: Program, name: string): boolean {
-  return readdirSync(directory)
+  const packages = bundledPackages.get(directory) ?? packagesIn(directory);
+  bundledPackages.set(directory, packages);
+  return packages.has(name);
+}
+
+/** Names of the packages whose files esbuild heads by `// node_modules/<name>/<path>`. */
+function packagesIn(directory: string): ReadonlySet<string> {
+  const texts = readdirSync(directory)
     .filter((file) => file.endsWith('.js'))
-    .some((file) => readFileSync(join(directory, file), 'utf8').includes(`// node_modules/${name}/`));
+    .map((file) => readFileSync(join(directory, file), 'utf8'));
+  const heads = texts.flatMap((text) => [...text.matchAll(/\/\/ node_modules\/((?:@[^/\s]+\/)?[^/\s]+)\//g)]);
+  return new Set(heads.map(([, name = '']) => name));
 }
 
 /** Whether a program logs in to Valkey by IAM. */
