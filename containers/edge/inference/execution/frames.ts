@@ -16,17 +16,24 @@ export const FrameKind = {
   opened: 3,
   /** Service: run a model. Tensors. */
   run: 4,
-  /** Worker: it ran. f64 milliseconds inside ONNX Runtime, f64 milliseconds of CPU time, tensors. */
+  /**
+   * Worker: it ran. f64 milliseconds inside ONNX Runtime, of CPU time, and to take the outputs, of repeated runs all of
+   * them together; f64 number of repeated runs and f64 milliseconds of each; the tensors of the last.
+   */
   done: 5,
   /** Worker: the request failed. JSON `Failure`. */
   failed: 6,
   /** Service: free a model. Nothing. */
   release: 7,
+  /** Service: run a model again and again. f64 runs at most, f64 milliseconds after which none begins, tensors. */
+  repeat: 8,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
-/** Bytes of the times at the start of what `FrameKind.done` tells. */
-export const TIMES_BYTES = 24;
+/** Bytes at the start of what `FrameKind.done` tells, before the times of repeated runs. */
+export const DONE_BYTES = 32;
+/** Bytes at the start of what `FrameKind.repeat` asks. */
+export const REPEAT_BYTES = 16;
 
 export interface Frame {
   readonly kind: number;

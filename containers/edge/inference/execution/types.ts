@@ -7,6 +7,16 @@ export interface RunOptions {
   readonly deadline?: number;
   /** Aborted when the last one who waited has gone. */
   readonly signal?: AbortSignal;
+  /** To run the model again with the same inputs, so as to measure it. A host that cannot runs it once. */
+  readonly repeat?: Repetition;
+}
+
+/** How often a run is repeated where the model is, which costs whoever asks no more than one run. */
+export interface Repetition {
+  /** Runs at most. */
+  readonly runs: number;
+  /** Time after which no further one begins, ms. */
+  readonly limitMs: number;
 }
 
 /** What one run gave. */
@@ -20,6 +30,8 @@ export interface RunResult {
   readonly outputMs?: number;
   /** CPU time of the worker process meanwhile, ms. Absent on the service's own thread, which does other things as well. */
   readonly cpuMs?: number;
+  /** Of each of repeated runs, ms: the time inside ONNX Runtime, or the CPU time of the process where that is less. */
+  readonly eachMs?: readonly number[];
 }
 
 /** A model file that a session is opened from. The file stays where it is until the session is released. */

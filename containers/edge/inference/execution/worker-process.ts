@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import { messageOf } from '../../errors';
 import { RefusedModel } from '../refused-model';
 import type { Tensor } from '../tensors';
-import { encodeFrame, type Frame, FrameKind, FrameReader, TIMES_BYTES } from './frames';
+import { DONE_BYTES, encodeFrame, type Frame, FrameKind, FrameReader, REPEAT_BYTES } from './frames';
 import { decodeTensors, encodeTensors } from './tensor-codec';
-import type { RunResult } from './types';
+import type { Repetition, RunResult } from './types';
 import { WORKER_DESCRIPTOR, type WorkerCommand, workerEnvironment } from './worker-command';
 import type { Failure, OpenRequest, Signature } from './worker-loop';
 
@@ -110,13 +110,16 @@ export class WorkerProcess {
   }
 
   /** Runs a loaded model. Rejects with `ModelFailure` or `WorkerDeath`. */
-  async run(session: number, inputs: readonly Tensor[]): Promise<RunResult> {
+  async run(session: number, inputs: readonly Tensor[], repeat?: Repetition): Promise<RunResult> {
     const asked = performance.now();
-    const { payload } = await this.#ask(FrameKind.run, session, encodeTensors(inputs));
+    const { payload } = await (repeat === undefined
+      ? this.#ask(FrameKind.run, session, encodeTensors(inputs))
+      : this.#ask(FrameKind.repeat, session, [repetitionBytes(repeat), ...encodeTensors(inputs)]));
     const answered = performance.now();
-    const [computeMs, cpuMs, outputMs] = [0, 8, 16].map((at) => payload.readDoubleLE(at)) as [number, number, number];
-    const outputs = decodeTensors(payload, TIMES_BYTES);
+    const [computeMs, cpuMs, outputMs, count] = doublesAt(payload, 0, 4) as [number, number, number, number];
+    const outputs = decodeTensors(payload, DONE_BYTES + 8 * count);
     return {
+      ...(repeat === undefined ? {} : { eachMs: doublesAt(payload, DONE_BYTES, count) }),
       outputs,
       computeMs,
       cpuMs,
@@ -196,6 +199,16 @@ export class WorkerProcess {
       });
     });
   }
+}
+
+function repetitionBytes({ runs, limitMs }: Repetition): Buffer {
+  const bytes = Buffer.alloc(REPEAT_BYTES);
+  bytes.writeDoubleLE(limitMs, bytes.writeDoubleLE(runs, 0));
+  return bytes;
+}
+
+function doublesAt(bytes: Buffer, start: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => bytes.readDoubleLE(start + 8 * i));
 }
 
 function beforeCall({ how, killedBecause, message }: WorkerDeath): WorkerDeath {

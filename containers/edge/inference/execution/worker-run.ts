@@ -80,7 +80,7 @@ export class WorkerRun {
       this.#timer = setTimeout(() => worker.kill(this.#overrunError().message), this.limits.graceMs);
     }, this.#leftMs());
     try {
-      return await worker.run(this.session.number, this.inputs);
+      return await worker.run(this.session.number, this.inputs, this.options.repeat);
     } finally {
       clearTimeout(this.#timer);
     }

@@ -28,4 +28,20 @@ describe('the warm time of a model', () => {
     const stalled = sessionOf((run) => ({ computeMs: run < 500 && run % 50 === 0 ? 4 : 0.1 }));
     expect(await measureWarm(stalled, [[]], 0.3)).toBe(0.1);
   });
+
+  it('is told of many runs at once by a host that repeats them, of every input in turn', async () => {
+    const asked: number[] = [];
+    const run: RunnableSession['run'] = async ([input], { repeat } = {}) => {
+      if (repeat !== undefined) asked.push(Number(input?.data[0]));
+      const eachMs = Array.from({ length: repeat?.runs ?? 1 }, (_, i) => (i === 0 ? 2 : 0.1));
+      return { outputs: [], computeMs: 9, ...(repeat === undefined ? {} : { eachMs }) };
+    };
+    const repeating = { ...sessionOf(() => ({ computeMs: 9 })), run };
+    const inputs = [1, 2].map((value) => [
+      { name: 'x', datatype: 'FP32' as const, shape: [1], data: Float32Array.of(value) },
+    ]);
+    expect(await measureWarm(repeating, inputs, 3)).toBe(2);
+    expect(asked.length).toBeLessThan(20);
+    expect(asked.slice(0, 4)).toEqual([1, 2, 1, 2]);
+  });
 });

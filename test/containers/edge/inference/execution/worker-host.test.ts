@@ -31,6 +31,23 @@ test('a model runs in a worker as its signature says', async () => {
   for (const ms of [computeMs, inputMs, outputMs]) expect(ms).toBeGreaterThan(0);
 });
 
+test('a run that is repeated tells the time of each, with the answer of the last', async () => {
+  const session = await startHost(1).open(tiny());
+  const { outputs, eachMs, computeMs } = await session.run([row(1, 2, 3)], { repeat: { runs: 7, limitMs: 60_000 } });
+  expect(outputs[0]?.data).toEqual(Float32Array.of(12));
+  expect(eachMs).toHaveLength(7);
+  for (const ms of eachMs ?? []) expect(ms).toBeGreaterThanOrEqual(0);
+  expect(computeMs).toBeGreaterThanOrEqual((eachMs ?? []).reduce((sum, ms) => sum + ms, 0));
+  expect((await session.run([row(1, 2, 3)])).eachMs).toBeUndefined();
+});
+
+test('a run is not repeated past its limit, but made once', async () => {
+  const session = await startHost(1).open(tiny());
+  const { outputs, eachMs } = await session.run([row(1, 2, 3)], { repeat: { runs: 7, limitMs: 0 } });
+  expect(outputs[0]?.data).toEqual(Float32Array.of(12));
+  expect(eachMs).toHaveLength(1);
+});
+
 test('many runs of several models at once are each answered with their own', async () => {
   const host = startHost(2);
   const sessions = await Promise.all([2, 3, 5].map((f) => host.open(modelFile(`tiny${f}`, tinyModel(f)))));
