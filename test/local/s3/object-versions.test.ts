@@ -11,33 +11,22 @@ import {
   ListObjectsCommand,
   PutBucketPolicyCommand,
   PutObjectCommand,
-  type PutObjectCommandInput,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { bucketSpec, failure, type RunningS3, startS3 } from './support';
+import { bucketSpec, failure, objectsOf, type RunningS3, startS3, THREE_BUCKETS } from './support';
 
 const Bucket = 'models';
 let running: RunningS3;
 let client: S3Client;
 
 beforeAll(async () => {
-  running = await startS3([
-    bucketSpec(Bucket),
-    bucketSpec('plain', { versioning: 'Disabled' }),
-    bucketSpec('paris', { region: 'eu-west-3' }),
-  ]);
+  running = await startS3(THREE_BUCKETS);
   client = running.client();
 });
 afterAll(() => running.stop());
 afterEach(() => jest.restoreAllMocks());
 
-type Put = PutObjectCommandInput;
-const put = (Key: string, Body: NonNullable<Put['Body']>, more: Partial<Omit<Put, 'Body'>> = {}) =>
-  client.send(new PutObjectCommand({ Bucket, Key, Body, ...more }));
-const text = async (Key: string, more: object = {}) => {
-  const answer = await client.send(new GetObjectCommand({ Bucket, Key, ...more }));
-  return answer.Body?.transformToString();
-};
+const { put, text } = objectsOf(Bucket, () => client);
 
 describe('versions', () => {
   it('keeps what is overwritten, and hides behind a delete marker', async () => {

@@ -1,38 +1,21 @@
 import { createHash, randomBytes } from 'node:crypto';
 import files from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import {
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  PutObjectCommand,
-  type PutObjectCommandInput,
-  type S3Client,
-} from '@aws-sdk/client-s3';
-import { bucketSpec, failure, type RunningS3, startS3 } from './support';
+import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { failure, objectsOf, type RunningS3, startS3, THREE_BUCKETS } from './support';
 
 const Bucket = 'models';
 let running: RunningS3;
 let client: S3Client;
 
 beforeAll(async () => {
-  running = await startS3([
-    bucketSpec(Bucket),
-    bucketSpec('plain', { versioning: 'Disabled' }),
-    bucketSpec('paris', { region: 'eu-west-3' }),
-  ]);
+  running = await startS3(THREE_BUCKETS);
   client = running.client();
 });
 afterAll(() => running.stop());
 afterEach(() => jest.restoreAllMocks());
 
-type Put = PutObjectCommandInput;
-const put = (Key: string, Body: NonNullable<Put['Body']>, more: Partial<Omit<Put, 'Body'>> = {}) =>
-  client.send(new PutObjectCommand({ Bucket, Key, Body, ...more }));
-const text = async (Key: string, more: object = {}) => {
-  const answer = await client.send(new GetObjectCommand({ Bucket, Key, ...more }));
-  return answer.Body?.transformToString();
-};
+const { put, text } = objectsOf(Bucket, () => client);
 
 describe('writing and reading', () => {
   it('keeps body, headers and metadata', async () => {

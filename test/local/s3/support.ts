@@ -3,7 +3,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
 import type { Clock } from '../../../local/s3/clock';
 import { type BucketSpec, S3StandIn } from '../../../local/s3/s3-stand-in';
 
@@ -124,4 +130,25 @@ export async function failure(
     return { name: error.name, status: metadata.httpStatusCode, message: error.message };
   }
   throw new Error('The call succeeded; it should have been refused.');
+}
+
+/** A versioned bucket, one without versions and one of another region. */
+export const THREE_BUCKETS: readonly BucketSpec[] = [
+  bucketSpec('models'),
+  bucketSpec('plain', { versioning: 'Disabled' }),
+  bucketSpec('paris', { region: 'eu-west-3' }),
+];
+
+type Body = NonNullable<PutObjectCommandInput['Body']>;
+
+/** Puts and gets of objects of one bucket, by a client that may be made later. */
+export function objectsOf(Bucket: string, client: () => S3Client) {
+  return {
+    put: (Key: string, body: Body, more: Partial<Omit<PutObjectCommandInput, 'Body'>> = {}) =>
+      client().send(new PutObjectCommand({ Bucket, Key, Body: body, ...more })),
+    text: async (Key: string, more: object = {}) => {
+      const answer = await client().send(new GetObjectCommand({ Bucket, Key, ...more }));
+      return answer.Body?.transformToString();
+    },
+  };
 }

@@ -1,25 +1,17 @@
 /** @jest-environment ./test/support/onnx-environment.cjs */
-import { temporaryDirectory } from '../../../support/edge-service';
-import { type HttpService, startHttpService } from '../../../support/http-service';
+import type { HttpService } from '../../../support/http-service';
 import { rawRequest } from '../../../support/raw-http';
-import { tinyManifest, tinyModel, writeModel } from '../../../support/tiny-models';
+import { startTwoVersions } from '../../../support/two-versions';
 import { comparable } from './comparable';
 
 const LIVE = 'x-mlcdn-live-version';
 
-let folder: Awaited<ReturnType<typeof temporaryDirectory>>;
 let edge: HttpService;
 
 beforeAll(async () => {
-  folder = await temporaryDirectory();
-  await writeModel(folder.path, 'tiny', '9', tinyModel(9), tinyManifest('9', 9));
-  await writeModel(folder.path, 'tiny', '10', tinyModel(10), tinyManifest('10', 10));
-  edge = await startHttpService(folder.path, ['9', '10']);
+  edge = await startTwoVersions();
 });
-afterAll(async () => {
-  await edge.stop();
-  await folder.remove();
-});
+afterAll(() => edge.stop());
 
 /** The same request in front of the router and, by a query that says nothing, behind it. */
 const ask = (path: string) => (body: string, headers: Record<string, string>) =>
