@@ -7,9 +7,9 @@ import IORedis from 'ioredis';
 import IOValkey from 'iovalkey';
 import { createClient, RESP_TYPES } from 'redis';
 import { Attempts } from '../containers/edge/cache/attempts';
-import { encodeEntry } from '../containers/edge/cache/entry-codec';
-import { SET_UNDER_LEASE, STAMP_BYTES, withStamp } from '../containers/edge/cache/l1-scripts';
+import { SET_UNDER_LEASE } from '../containers/edge/cache/l1-scripts';
 import { createL1Store } from '../containers/edge/cache/l1-store';
+import { encodeL1Value, STAMP_BYTES } from '../containers/edge/cache/l1-value';
 import { withinDeadline } from '../containers/edge/cache/redis-connection';
 import type { CacheEntry } from '../containers/edge/cache/types';
 import { startRedis } from '../test/support/redis';
@@ -149,7 +149,7 @@ async function openWrites(url: string, entries: CacheEntry[], bytes: Buffer): Pr
     scripts: { setUnderLease: SET_UNDER_LEASE },
     commandOptions: { timeout: 0 },
   }).connect();
-  const values = entries.map((entry) => withStamp(entry, encodeEntry(entry)));
+  const values = entries.map(encodeL1Value);
   const bytesOf = (i: number) => values[i % KEYS] ?? bytes.subarray(STAMP_BYTES);
   const expiration = { type: 'PX', value: 3_600_000 } as const;
   return [

@@ -129,7 +129,11 @@ function exportCacheStats(registry: Registry, stats: () => CacheStats): void {
     ['cdn_cache_fill_errors_total', 'Answers that could not be computed or fetched.', 'fillErrors'],
     ['cdn_cache_collapsed_total', 'Requests that joined the fill of another.', 'collapsed'],
     ['cdn_cache_invalidated_total', 'Entries found to be invalidated.', 'invalidated'],
-    ['cdn_cache_corrupt_total', 'Disk entries dropped because their checksum did not hold.', 'corrupt'],
+    [
+      'cdn_cache_corrupt_total',
+      'Entries of L1 and the disk that were misses because their checksum did not hold.',
+      'corrupt',
+    ],
   ] as const;
   for (const [name, help, field] of totals) counter(registry, name, help, () => [[{}, stats()[field]]]);
 }

@@ -56,6 +56,7 @@ export function createEdgeCache(parts: EdgeCacheParts): EdgeCache {
 
 class TieredCache implements EdgeCache {
   readonly #memory: MemoryStore;
+  readonly #l1: CacheStore | SharedStore | undefined;
   readonly #l2: BoundedStore | undefined;
   readonly #tiers: Tiers;
   readonly #leases: RegionLeases;
@@ -74,6 +75,7 @@ class TieredCache implements EdgeCache {
     const counters = this.#counters;
     const tiers = new Tiers({ memory, l1, l2, index, mayUseLasting, clock, counters });
     this.#memory = memory;
+    this.#l1 = l1;
     this.#l2 = l2;
     this.#index = index;
     this.#clock = clock;
@@ -217,7 +219,9 @@ class TieredCache implements EdgeCache {
   }
 
   stats() {
-    return this.#counters.snapshot(this.#memory.usage(), this.#l2?.usage());
+    const l1 = this.#l1;
+    const corruptInL1 = l1 !== undefined && 'corrupt' in l1 ? l1.corrupt?.() : 0;
+    return this.#counters.snapshot(this.#memory.usage(), this.#l2?.usage(), corruptInL1);
   }
 
   async close(): Promise<void> {

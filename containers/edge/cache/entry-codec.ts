@@ -44,30 +44,30 @@ export function encodeEntry(entry: CacheEntry): Buffer {
 }
 
 /**
- * Reads what `encodeEntry` wrote, from `start` of `bytes` to their end; the body is a part of them, and to be
+ * Reads what `encodeEntry` wrote, from `start` of `bytes` to `end`; the body is a part of them, and to be
  * copied by whoever keeps it. Throws `EntryFormatError` for anything else.
  */
-export function decodeEntry(bytes: Buffer, start = 0): CacheEntry {
-  const keyAt = keyStart(bytes, start);
+export function decodeEntry(bytes: Buffer, start = 0, end = bytes.length): CacheEntry {
+  const keyAt = keyStart(bytes, start, end);
   const key = bytes.toString('utf8', keyAt, keyAt + bytes.readUInt16LE(start + 43));
-  return decode(bytes, start, key);
+  return decode(bytes, start, end, key);
 }
 
 /** As `decodeEntry` for whoever knows the key, and whose string the entry shares; `undefined` for another key's. */
-export function decodeEntryOf(key: string, bytes: Buffer, start = 0): CacheEntry | undefined {
-  const from = keyStart(bytes, start);
+export function decodeEntryOf(key: string, bytes: Buffer, start = 0, end = bytes.length): CacheEntry | undefined {
+  const from = keyStart(bytes, start, end);
   const to = from + bytes.readUInt16LE(start + 43);
   const isSame = isAsciiText(key, bytes, from, to) || bytes.toString('utf8', from, to) === key;
-  return isSame ? decode(bytes, start, key) : undefined;
+  return isSame ? decode(bytes, start, end, key) : undefined;
 }
 
 /** Where the key begins, once it is certain that header, epoch and key are all there. */
-function keyStart(bytes: Buffer, start: number): number {
-  const length = bytes.length - start;
+function keyStart(bytes: Buffer, start: number, end: number): number {
+  const length = end - start;
   if (length < HEADER_BYTES) throw new EntryFormatError(`${length} bytes are too few for an entry`);
   if (bytes[start] !== FORMAT) throw new EntryFormatError(`entry format ${bytes[start]}, this process reads ${FORMAT}`);
   const keyAt = start + HEADER_BYTES + bytes.readUInt16LE(start + 41);
-  if (keyAt + bytes.readUInt16LE(start + 43) > bytes.length) {
+  if (keyAt + bytes.readUInt16LE(start + 43) > end) {
     throw new EntryFormatError(`entry ends within its header at ${length} bytes`);
   }
   return keyAt;
@@ -78,21 +78,21 @@ const epochs = new LastText();
 const tagLists = new InternedTags();
 let lastStamp: Position = { epoch: '', seq: 0 };
 
-function decode(bytes: Buffer, start: number, key: string): CacheEntry {
+function decode(bytes: Buffer, start: number, end: number, key: string): CacheEntry {
   const seq = bytes.readDoubleLE(start + 17);
   const epochAt = start + HEADER_BYTES;
   const keyAt = epochAt + bytes.readUInt16LE(start + 41);
   const tagsAt = keyAt + bytes.readUInt16LE(start + 43);
   const bodyLength = bytes.readUInt32LE(start + 47);
-  const bodyAt = endOfTags(bytes, tagsAt, bytes.readUInt16LE(start + 45));
-  if (bodyAt + bodyLength !== bytes.length) {
-    throw new EntryFormatError(`entry has ${bytes.length - bodyAt} bytes of body, its header says ${bodyLength}`);
+  const bodyAt = endOfTags(bytes, tagsAt, end, bytes.readUInt16LE(start + 45));
+  if (bodyAt + bodyLength !== end) {
+    throw new EntryFormatError(`entry has ${end - bodyAt} bytes of body, its header says ${bodyLength}`);
   }
   const epoch = epochs.read(bytes, epochAt, keyAt);
   if (lastStamp.seq !== seq || lastStamp.epoch !== epoch) lastStamp = { epoch, seq };
   return {
     key,
-    body: bytes.subarray(bodyAt),
+    body: bytes.subarray(bodyAt, end),
     tags: tagLists.read(bytes, tagsAt, bodyAt),
     stamp: lastStamp,
     storedAt: bytes.readDoubleLE(start + 1),
@@ -102,12 +102,12 @@ function decode(bytes: Buffer, start: number, key: string): CacheEntry {
   };
 }
 
-function endOfTags(bytes: Buffer, from: number, count: number): number {
+function endOfTags(bytes: Buffer, from: number, end: number, count: number): number {
   let at = from;
   for (let i = 0; i < count; i++) {
-    if (at + 2 <= bytes.length) at += 2 + bytes.readUInt16LE(at);
-    else at = bytes.length + 1;
-    if (at > bytes.length) throw new EntryFormatError(`entry ends within its tags at ${bytes.length} bytes`);
+    if (at + 2 <= end) at += 2 + bytes.readUInt16LE(at);
+    else at = end + 1;
+    if (at > end) throw new EntryFormatError(`entry ends within its tags at ${end} bytes`);
   }
   return at;
 }

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import { defineScript } from 'redis';
-import type { CacheEntry } from './types';
+import { STAMP_BYTES } from './l1-value';
 
-export const ENTRY_KEY_PREFIX = 'mlcdn:entry:';
+/** With the form of the values behind it: versions that share an L1 see only those that they can read. */
+export const ENTRY_KEY_PREFIX = 'mlcdn:entry:2:';
 const LEASE_KEY_PREFIX = 'mlcdn:lease:';
 /** Longer keys are hashed: Redis compares and sends the whole key with every command. */
 const MAX_KEY_LENGTH = 200;
@@ -21,31 +22,6 @@ export function leaseKey(key: string): string {
 function hashTag(key: string): string {
   const isUsable = key.length > 0 && key.length <= MAX_KEY_LENGTH && !key.startsWith('}');
   return isUsable ? key : `sha256:${hash('sha256', key)}`;
-}
-
-/** seq f64, storedAt f64, digest of the epoch 8 bytes: what scripts compare, whatever the format of the entry behind. */
-export const STAMP_BYTES = 24;
-
-/** An entry's value in Redis: its stamp for the scripts, then the entry as `encodeEntry` writes it. */
-export function withStamp({ stamp, storedAt }: CacheEntry, encoded: Buffer): Buffer {
-  const value = Buffer.allocUnsafe(STAMP_BYTES + encoded.length);
-  value.writeDoubleLE(stamp.seq, 0);
-  value.writeDoubleLE(storedAt, 8);
-  epochDigest(stamp.epoch).copy(value, 16);
-  encoded.copy(value, STAMP_BYTES);
-  return value;
-}
-
-let lastEpoch = '';
-let lastDigest = Buffer.alloc(8);
-
-/** Entries of one epoch follow each other, so remembering one digest is enough. */
-function epochDigest(epoch: string): Buffer {
-  if (epoch !== lastEpoch) {
-    lastDigest = hash('sha256', epoch, 'buffer').subarray(0, 8);
-    lastEpoch = epoch;
-  }
-  return lastDigest;
 }
 
 /**

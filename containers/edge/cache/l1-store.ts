@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from '../control/types';
 import { Attempts } from './attempts';
 import { Breaker } from './breaker';
-import { decodeEntryOf, EntryFormatError, encodeEntry } from './entry-codec';
 import { type GroupedRead, GroupedReads } from './grouped-reads';
 import { L1Link } from './l1-link';
-import { ENTRY_KEY_PREFIX, entryKey, leaseKey, STAMP_BYTES, withStamp } from './l1-scripts';
+import { ENTRY_KEY_PREFIX, entryKey, leaseKey } from './l1-scripts';
+import { decodeL1Value, encodeL1Value, isIntact } from './l1-value';
 import type { RedisAccess } from './redis-connection';
 import { type CacheEntry, type EntryReader, retainedUntil, type SharedStore } from './types';
 
@@ -25,6 +25,7 @@ export interface L1Store extends SharedStore {
   get(key: string): Promise<CacheEntry | undefined>;
   read(key: string, reader: EntryReader): void;
   set(entry: CacheEntry): Promise<void>;
+  corrupt(): number;
   /** False while there is no connection, the circuit is open or Redis refuses writes. */
   healthy(): boolean;
 }
@@ -49,7 +50,12 @@ class RedisStore implements L1Store {
   readonly #attempts: Attempts;
   readonly #reads: GroupedReads<Buffer | null>;
   readonly #retryMs: number;
+  /** Not deleted: what answers in its place is written over it, and the fault may be that of the connection. */
+  readonly #onHarmed = (): void => {
+    this.#corrupt += 1;
+  };
   #refusesWrites = false;
+  #corrupt = 0;
   #writeAgainAt = 0;
 
   constructor(url: string, log: Logger, options: L1Options) {
@@ -77,7 +83,7 @@ class RedisStore implements L1Store {
       reader.found(undefined);
       return;
     }
-    const read = new EntryRead(key, reader);
+    const read = new EntryRead(key, reader, this.#onHarmed);
     // In a cluster each key is read by itself: of a group, one node that is away would fail them all.
     if (!this.#link.isCluster) this.#reads.add(read);
     else {
@@ -95,7 +101,7 @@ class RedisStore implements L1Store {
   async set(entry: CacheEntry): Promise<void> {
     const lifetimeMs = remainingLifetimeMs(entry);
     if (lifetimeMs === 0) return;
-    const value = withStamp(entry, encodeEntry(entry));
+    const value = encodeL1Value(entry);
     if (!this.#mayWrite()) return;
     const expiration = { type: 'PX', value: lifetimeMs } as const;
     await this.#attempts.run(this.#link.commands.set(entryKey(entry.key), value, { expiration }));
@@ -113,7 +119,7 @@ class RedisStore implements L1Store {
   }
 
   async setUnderLease(entry: CacheEntry, token: string): Promise<void> {
-    const value = withStamp(entry, encodeEntry(entry));
+    const value = encodeL1Value(entry);
     if (!this.#isUsable()) return;
     const { commands } = this.#link;
     await this.#attempts.run(commands.setUnderLease(entry.key, token, value, remainingLifetimeMs(entry)));
@@ -143,6 +149,10 @@ class RedisStore implements L1Store {
 
   healthy(): boolean {
     return this.#link.isReady && !this.#breaker.isOpen() && !this.#refusesWrites;
+  }
+
+  corrupt(): number {
+    return this.#corrupt;
   }
 
   async close(): Promise<void> {
@@ -186,28 +196,26 @@ class EntryRead implements GroupedRead<Buffer | null> {
   readonly redisKey: string;
   readonly #key: string;
   readonly #reader: EntryReader;
+  readonly #onHarmed: () => void;
 
-  constructor(key: string, reader: EntryReader) {
+  /** `onHarmed` is told of a value that is not what was written; to the reader it is none. */
+  constructor(key: string, reader: EntryReader, onHarmed: () => void) {
     this.redisKey = entryKey(key);
     this.#key = key;
     this.#reader = reader;
+    this.#onHarmed = onHarmed;
   }
 
   found(value: Buffer | null): void {
-    this.#reader.found(value === null ? undefined : readable(this.#key, value));
+    if (value !== null && isIntact(value)) {
+      this.#reader.found(decodeL1Value(this.#key, value));
+      return;
+    }
+    if (value !== null) this.#onHarmed();
+    this.#reader.found(undefined);
   }
 
   failed(error: unknown): void {
     this.#reader.failed(error);
-  }
-}
-
-/** The entry behind its stamp. Another version of this service may share the L1: its entries are misses, not errors. */
-function readable(key: string, bytes: Buffer): CacheEntry | undefined {
-  try {
-    return decodeEntryOf(key, bytes, STAMP_BYTES);
-  } catch (error) {
-    if (error instanceof EntryFormatError) return undefined;
-    throw error;
   }
 }

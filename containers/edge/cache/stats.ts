@@ -47,7 +47,7 @@ export class CacheCounters {
     this.#tierErrors[tier] += 1;
   }
 
-  snapshot(memory: StoreUsage, l2: StoreUsage = UNUSED): CacheStats {
+  snapshot(memory: StoreUsage, l2: StoreUsage = UNUSED, corruptInL1 = 0): CacheStats {
     return {
       hits: { ...this.#hits, memory: this.memoryHits },
       staleServes: { ...this.#staleServes },
@@ -60,7 +60,7 @@ export class CacheCounters {
       evictions: { memory: memory.evictions, l2: l2.evictions },
       bytes: { memory: memory.bytes, l2: l2.bytes },
       entries: { memory: memory.entries, l2: l2.entries },
-      corrupt: memory.corrupt + l2.corrupt,
+      corrupt: memory.corrupt + corruptInL1 + l2.corrupt,
     };
   }
 }

@@ -86,6 +86,8 @@ export interface SharedStore extends CacheStore {
   setUnderLease(entry: CacheEntry, token: string): Promise<void>;
   /** Gives the lease back without storing anything. */
   release(key: string, token: string): Promise<void>;
+  /** Entries taken for misses so far because their checksum did not hold. */
+  corrupt?(): number;
 }
 
 /** What a fill gives back. With no freshness and nothing to keep past it, the answer is passed on and not stored. */
@@ -199,7 +201,7 @@ export interface CacheStats {
   /** Gauges: bytes held now. */
   readonly bytes: Readonly<Record<'memory' | 'l2', number>>;
   readonly entries: Readonly<Record<'memory' | 'l2', number>>;
-  /** Entries of the disk tier dropped because their checksum did not hold. */
+  /** Entries of L1 and the disk tier that were misses because their checksum did not hold. */
   readonly corrupt: number;
 }
 

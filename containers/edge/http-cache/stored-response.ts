@@ -116,7 +116,7 @@ function kindOf(body: Buffer): StoredItem['kind'] | undefined {
   return first >> 4 === FORMAT ? KINDS[first & 15] : undefined;
 }
 
-/** Whether it can be worked with: what lies in L1 has no checksum, and whoever reads it must not come to harm by it. */
+/** Whether it can be worked with: L1 is shared, and whoever reads it must not come to harm by what another wrote there. */
 function isHead(json: unknown): json is ResponseHead {
   const { headers, freshness } = (json ?? {}) as Partial<Record<keyof ResponseHead, unknown>>;
   return isObject(headers) && isObject(freshness);

@@ -99,15 +99,15 @@ test('the control functions may append to the log, announce it and read reports,
   expect(await control.eval(APPEND_SCRIPT, { keys: LOG, arguments: append })).toEqual(['e', '1', 1]);
   await control.hGetAll(CONTROL_KEYS.tasks);
   await control.time();
-  await expect(control.get('mlcdn:entry:{a}')).rejects.toThrow('NOPERM');
+  await expect(control.get('mlcdn:entry:2:{a}')).rejects.toThrow('NOPERM');
   await expect(control.flushAll()).rejects.toThrow('NOPERM');
 });
 
 test('edge tasks may read and write entries and follow the log, but not empty or reconfigure the cache', async () => {
   const edge = await login('mlcdn-test-edge');
-  await edge.set('mlcdn:entry:{a}', 'v', { PX: 1000 });
-  await edge.mGet(['mlcdn:entry:{a}']);
-  await edge.eval("return redis.call('GETRANGE', KEYS[1], 0, 3)", { keys: ['mlcdn:entry:{a}'] });
+  await edge.set('mlcdn:entry:2:{a}', 'v', { PX: 1000 });
+  await edge.mGet(['mlcdn:entry:2:{a}']);
+  await edge.eval("return redis.call('GETRANGE', KEYS[1], 0, 3)", { keys: ['mlcdn:entry:2:{a}'] });
   await edge.scan('0', { MATCH: 'mlcdn:entry:*' });
   await edge.eval(ENSURE_LOG_SCRIPT, { keys: LOG, arguments: ['e'] });
   await edge.xRange(CONTROL_KEYS.stream, '-', '+');

@@ -132,7 +132,7 @@ describe('the L1 store, when Redis', () => {
       await redis.send('REPLICAOF', '127.0.0.1', `${replica.port}`);
       await until(isStored(store, 'after'));
       const keys = await replica.send('KEYS', '*after*');
-      expect(keys).toEqual(['mlcdn:entry:{after}']);
+      expect(keys).toEqual(['mlcdn:entry:2:{after}']);
       expect(store.healthy()).toBe(true);
     } finally {
       await replica.stop();

@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createClient } from 'redis';
+import { createEdgeCache } from '../../../../containers/edge/cache/edge-cache';
+import { InvalidationIndex } from '../../../../containers/edge/cache/invalidation-index';
 import { createL1Store, type L1Store } from '../../../../containers/edge/cache/l1-store';
+import { createMemoryStore } from '../../../../containers/edge/cache/memory-store';
 import type { CacheEntry } from '../../../../containers/edge/cache/types';
 import { startRedis, type TestRedis } from '../../../support/redis';
-import { collectingLog, entryOf, until } from './fixtures';
+import { collectingLog, entryOf, filledWith, until } from './fixtures';
 
 const ROOT = process.cwd();
 
@@ -42,9 +45,36 @@ describe('the L1 store', () => {
   it('keeps an entry for as long as it may be answered with stale', async () => {
     const stale = { storedAt: Date.now() - 2_000, ttlMs: 1_000, staleWhileRevalidateMs: 61_000, staleIfErrorMs: 5_000 };
     await store.set(entryOf('kept', stale));
-    const left = Number(await redis.send('PTTL', 'mlcdn:entry:{kept}'));
+    const left = Number(await redis.send('PTTL', 'mlcdn:entry:2:{kept}'));
     expect(left).toBeGreaterThan(30_000);
     expect(left).toBeLessThanOrEqual(60_000);
+  });
+
+  it('takes a value that has come to harm for none and counts it; what is filled instead is written over it', async () => {
+    await until(isStored('connected'));
+    const client = createClient({ url: redis.url });
+    await client.connect();
+    const cache = createEdgeCache({
+      memory: createMemoryStore(0),
+      l1: store,
+      index: new InvalidationIndex({ epoch: 'a', seq: 0 }),
+    });
+    const key = 'mlcdn:entry:2:{harmed}';
+    const harms = [() => client.setRange(key, 90, '!'), () => client.append(key, '!'), () => client.set(key, '')];
+    try {
+      for (const [n, harm] of harms.entries()) {
+        const fill = async () => filledWith(`fill ${n}`);
+        await store.set(entryOf('harmed', { body: Buffer.alloc(100) }));
+        expect(await store.get('harmed')).toBeDefined();
+        await harm();
+        expect((await cache.getOrFill('harmed', fill)).body.toString()).toBe(`fill ${n}`);
+        expect(cache.stats()).toMatchObject({ corrupt: n + 1, tierErrors: { l1: 0 } });
+        await until(async () => (await store.get('harmed'))?.body.toString() === `fill ${n}`);
+        expect(store.corrupt()).toBe(n + 1);
+      }
+    } finally {
+      client.destroy();
+    }
   });
 
   describe('leases', () => {

@@ -76,7 +76,7 @@ describe('openEdgeCache with Redis and a disk', () => {
   const fill = async (opened: OpenEdgeCache): Promise<void> => {
     await until(async () => {
       await opened.cache.getOrFill(`warm ${randomUUID()}`, async () => filledWith('warm', { tags: [] }));
-      return (await client.keys('mlcdn:entry:{warm*')).length > 0;
+      return (await client.keys('mlcdn:entry:2:{warm*')).length > 0;
     });
     await ask(opened, 'first');
     await untilInL1();

@@ -123,10 +123,10 @@ describe('an invalidation that a task could not send before it ended', () => {
     await first.controlLog.ready;
     await until(async () => {
       await first.cache.getOrFill(`warm ${randomUUID()}`, async () => filledWith('warm'));
-      return (await client.keys('mlcdn:entry:{warm*')).length > 0;
+      return (await client.keys('mlcdn:entry:2:{warm*')).length > 0;
     });
     await ask(first, 'first');
-    await until(async () => (await client.keys('mlcdn:entry:{k}*')).length > 0);
+    await until(async () => (await client.keys('mlcdn:entry:2:{k}*')).length > 0);
     await stop(first);
 
     const away = await startRedis();
