@@ -27,6 +27,9 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
+/** How often a server is started anew that found its port taken. */
+const PORT_ATTEMPTS = 5;
+
 /** Options of `startRedis`. */
 export interface TestRedisOptions {
   /** Listen with TLS only, by a certificate made for 127.0.0.1. */
@@ -41,17 +44,12 @@ export interface TestRedisOptions {
 export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'mlcdn-redis-'));
   const certificate = options.tls === true ? await writeCertificate(directory) : undefined;
-  const port = options.port ?? (await freePort());
-  const server = spawn(
-    'redis-server',
-    [...serverArguments(directory, port, certificate), ...(options.settings ?? [])],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const { port, server } = await serverOn(options.port, (port) => [
+    ...serverArguments(directory, port, certificate),
+    ...(options.settings ?? []),
+  ]);
   const killWithParent = () => server.kill('SIGKILL');
   process.once('exit', killWithParent);
-  await untilReady(server);
 
   const url = `${certificate ? 'rediss' : 'redis'}://127.0.0.1:${port}`;
   const admin = createClient({
@@ -145,6 +143,28 @@ function serverArguments(directory: string, port: number, certificate: Certifica
         .concat(['--tls-ca-cert-file', certificate.certificateFile])
     : ['--port', `${port}`];
   return ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory, ...listener];
+}
+
+/** A server that accepts connections, on this port or on a free one. */
+async function serverOn(
+  wanted: number | undefined,
+  argumentsFor: (port: number) => readonly string[],
+): Promise<{ port: number; server: ChildProcess }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = wanted ?? (await freePort());
+    const server = spawn('redis-server', argumentsFor(port), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const killWithParent = () => server.kill('SIGKILL');
+    process.once('exit', killWithParent);
+    try {
+      await untilReady(server);
+      return { port, server };
+    } catch (error) {
+      // Another program may have taken the port between its choice and its use.
+      if (attempt === PORT_ATTEMPTS || !String(error).includes('Address already in use')) throw error;
+    } finally {
+      process.removeListener('exit', killWithParent);
+    }
+  }
 }
 
 async function untilReady(server: ChildProcess): Promise<void> {
