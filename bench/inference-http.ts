@@ -6,7 +6,9 @@
  *   npm run bench:inference-http -- --models ../shared/models --seconds 1.5 --rounds 6 --only digits_mlp --scenario binary
  *
  * `--only`: part of a model's name; `--scenario`: part of a scenario's, as the tables have it (`1, predict, 64`);
- * `--connections 1,4`: fewer at once for a model whose runs take a second.
+ * `--connections 1,4`: fewer at once for a model whose runs take a second. The whole table of one model takes some 9
+ * minutes with `--seconds 0.6 --rounds 3`; of magika, whose largest batches take 64 clients some ten seconds a round, more:
+ * `--connections 1`, then `--connections 64 --rounds 2`.
  * Linux with taskset. Measures version 1 of digits_mlp, mnist_cnn and magika, or the project's own model where the folder
  * has none of them.
  */
@@ -46,10 +48,12 @@ const OWN_MODEL = 'ranker';
 const BATCHES = [1, 8, 32, 128];
 const CONCURRENCIES = '1,64';
 /**
- * Each server is asked for this long before it is measured, seconds: for its first 30,000 requests or so the service runs
+ * Each server is asked in a new form for this long before it is measured, seconds: for its first 30,000 requests or so the service runs
  * code that is still being compiled, at several times its cost, and bare node:http has hardly any.
  */
 const WARM_UP_SECONDS = 2;
+/** One at a time would be too few requests. */
+const WARM_UP_CONNECTIONS = 64;
 
 interface Options {
   readonly models: string;
@@ -118,6 +122,8 @@ async function measureModel(name: string, options: Options): Promise<void> {
     for (const contender of contenders)
       console.log(`${name}, ${contender.name}: ${await placementOf(name, contender)}`);
     const scenarios: Measured[] = [];
+    // Forms that the services have been asked in.
+    const warm = new Set<InferForm>();
     for (const rowsAtOnce of model.batches) {
       const forms: InferForm[] = [rowsAtOnce === 1 ? 'predict' : 'batch_predict', 'infer json', 'infer binary'];
       for (const form of forms) {
@@ -126,7 +132,7 @@ async function measureModel(name: string, options: Options): Promise<void> {
           const path = join(options.models, name, '1', 'model.onnx');
           const scenario: Scenario = { kind, connections };
           if (!nameOf(scenario).includes(options.scenario)) continue;
-          scenarios.push(await measure(scenario, path, contenders, options));
+          scenarios.push(await measure(scenario, path, contenders, options, warm));
         }
       }
     }
@@ -174,6 +180,7 @@ async function measure(
   path: string,
   services: readonly Contender[],
   { seconds, rounds }: Options,
+  warm: Set<InferForm>,
 ): Promise<Measured> {
   const { kind } = scenario;
   const bare = await startBare(kind, services[1] as Contender);
@@ -181,7 +188,11 @@ async function measure(
   const results = new Map<Contender, LoadResult[]>(contenders.map((contender) => [contender, []]));
   const ceilings: number[] = [];
   try {
-    for (const contender of contenders) await runLoad(scenario, contender, WARM_UP_SECONDS);
+    for (const contender of contenders) {
+      const isWarm = contender !== bare && warm.has(kind.form);
+      if (!isWarm) await runLoad({ kind, connections: WARM_UP_CONNECTIONS }, contender, WARM_UP_SECONDS);
+    }
+    warm.add(kind.form);
     for (let round = 0; round < rounds; round += 1) {
       ceilings.push(await bareRuns({ ...kind, path, seconds }));
       for (const contender of contenders) results.get(contender)?.push(await runLoad(scenario, contender, seconds));
