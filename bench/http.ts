@@ -15,7 +15,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from './support/bundle';
-import { type Contender, OTHER_CORE, startBareServer, startEdgeService, startProxy } from './support/contenders';
+import {
+  type Contender,
+  OTHER_CORE,
+  startBareReader,
+  startBareServer,
+  startEdgeService,
+  startProxy,
+} from './support/contenders';
 import { HTTP_SCENARIOS, type Scenario } from './support/http-scenarios';
 import type { Load, LoadResult } from './support/load';
 import { type OpenLoadResult, openLoad } from './support/open-loop';
@@ -66,6 +73,9 @@ async function runScenario(scenario: Scenario, originPort: number, options: Opti
     const edge = await startEdgeService(scenario.answeredBy, originPort);
     contenders.push(edge);
     contenders.unshift(await startBareServer(edge, scenario.kind));
+    // What the round trip to Redis costs by itself. Its turn comes last, when L1 holds every object.
+    if (scenario.answeredBy === 'l1' && scenario.kind === 'get object')
+      contenders.push(await startBareReader(edge, scenario.kind));
     for (const name of scenario.proxies ? (['nginx', 'varnish'] as const) : []) {
       if (isInstalled(name)) contenders.push(await startProxy(name, originPort));
     }

@@ -69,11 +69,18 @@ export async function startBareServer(model: Contender, kind: RequestKind): Prom
   return startAnswering(await sampleOf(model, kind));
 }
 
-/** node:http that sends one answer to every request. */
-export async function startAnswering(answer: BareAnswer): Promise<Contender> {
+/** As `startBareServer`, and for each GET it first reads from the L1 of `model` what is stored there. */
+export async function startBareReader(model: Contender, kind: RequestKind): Promise<Contender> {
+  if (model.redisUrl === undefined) throw new Error(`${model.name} has no L1 to read from`);
+  const started = await startAnswering(await sampleOf(model, kind), model.redisUrl);
+  return { ...started, name: 'bare node:http, one GET of Redis a request' };
+}
+
+/** node:http that sends one answer to every request; with `redisUrl` once it has read what L1 holds for a GET. */
+export async function startAnswering(answer: BareAnswer, redisUrl?: string): Promise<Contender> {
   const port = await freePort();
   const program = await bundle('bench/support/bare-server.ts', 'bare-server');
-  const words = [...NODE_OPTIONS_OF_IMAGE, program, `${port}`, JSON.stringify(answer)];
+  const words = [...NODE_OPTIONS_OF_IMAGE, program, `${port}`, JSON.stringify(answer), ...(redisUrl ? [redisUrl] : [])];
   const started = startProcess(process.execPath, words, { core: SERVER_CORE });
   await untilListening(port, started);
   return { name: 'bare node:http', pid: started.pid, port, stop: () => started.stop() };
