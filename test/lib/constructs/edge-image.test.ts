@@ -53,5 +53,5 @@ test.each(['dev', 'prod'])('image and task definition of %s agree on user, port 
   expect(volumes.toSorted()).toEqual(container.MountPoints.map(({ ContainerPath }) => ContainerPath).toSorted());
   // The image's own command runs.
   expect([container.Command, container.EntryPoint]).toEqual([undefined, undefined]);
-  expect(lastStage('ENTRYPOINT')).toEqual(['["node", "--max-semi-space-size=64", "server.js"]']);
+  expect(lastStage('ENTRYPOINT')).toEqual(['["node", "--max-semi-space-size=16", "server.js"]']);
 });
