@@ -1,5 +1,6 @@
--- An open loop for wrk: `wrk -t1 -c N -d S -s open-loop.lua URL -- REQUESTS RATE SEED`, where REQUESTS is a Lua program that
--- returns a list of requests as bytes on the wire, and RATE their number a second.
+-- An open loop for wrk: `wrk -t1 -c N -d S -s open-loop.lua URL -- REQUESTS RATE SEED LEAD`, where REQUESTS is a Lua program that
+-- returns a list of requests as bytes on the wire, RATE their number a second, and LEAD the ms in which the connections are
+-- made before the first request is due.
 --
 -- Requests are due at the times of one Poisson process, whatever the server does: a connection that is free takes the next
 -- due time that is not taken, and waits for it. wrk measures an answer from when its request was sent; how late it was
@@ -11,8 +12,6 @@ ffi.cdef [[
   int clock_gettime(int clock, mlcdn_time *time);
 ]]
 local MONOTONIC = 1
--- The connections are made in this time, before the first request is due, ms.
-local LEAD_MS = 500
 -- wrk keeps time by the millisecond: a request that a connection takes later than this after it was due, ms, is late.
 local TOLERANCE_MS = 1
 
@@ -33,7 +32,7 @@ function init(arguments)
   wire = dofile(arguments[1])
   mean = 1e3 / tonumber(arguments[2])
   math.randomseed(tonumber(arguments[3]))
-  due = milliseconds() + LEAD_MS
+  due = milliseconds() + tonumber(arguments[4])
   late, latest = 0, 0
 end
 
